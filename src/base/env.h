@@ -20,6 +20,8 @@ struct env {
     uint64_t (*monotonic_ns)(void *context);
     /* Milliseconds since 1970; may jump. */
     int64_t (*wall_ms)(void *context);
+    /* Lets the calling thread rest: control threads only, never a loop. */
+    void (*sleep_ms)(void *context, uint64_t duration_ms);
     /* Fills out with bytes nobody can guess. */
     void (*random)(void *context, void *out, size_t size);
     const struct mem *mem;
@@ -39,6 +41,11 @@ static inline uint64_t env_monotonic_ms(const struct env *env)
 static inline int64_t env_wall_ms(const struct env *env)
 {
     return env->wall_ms(env->context);
+}
+
+static inline void env_sleep_ms(const struct env *env, uint64_t duration_ms)
+{
+    env->sleep_ms(env->context, duration_ms);
 }
 
 static inline void env_random(const struct env *env, void *out, size_t size)

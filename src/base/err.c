@@ -19,12 +19,16 @@ const char *err_text(enum err e)
 
 enum err err_why(struct why *why, enum err e, const char *format, ...)
 {
+    /* The arguments may be the old words themselves: a refusal that gains
+     * context on its way up. */
+    struct why words = {""};
     va_list arguments;
 
     if (why != NULL) {
         va_start(arguments, format);
-        (void)vsnprintf(why->text, sizeof why->text, format, arguments);
+        (void)vsnprintf(words.text, sizeof words.text, format, arguments);
         va_end(arguments);
+        *why = words;
     }
     return e;
 }

@@ -6,8 +6,8 @@
  * LOG_BURST_MAX lines a second of one event, one line says how many were
  * withheld.
  *
- *   LOG_WARN(log, "upstream", "shard is down", LOG_TEXT("shard", name),
- *            LOG_U64("retry_ms", delay));
+ *   LOG_WARNING(log, "upstream", "shard is down", LOG_TEXT("shard", name),
+ *               LOG_U64("retry_ms", delay));
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

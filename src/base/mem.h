@@ -17,10 +17,14 @@ struct mem {
     void *(*resize)(void *context, void *block, size_t size);
 };
 
+/* Safe for several threads at once. */
 const struct mem *mem_system(void);
 
+/* NULL: there was no memory.  A size of 0 is taken as 1, so that a block is
+ * always a block. */
 void *mem_alloc(const struct mem *mem, size_t size);
 void *mem_alloc_zeroed(const struct mem *mem, size_t size);
+/* Like mem->resize: a size of 0 frees. */
 void *mem_resize(const struct mem *mem, void *block, size_t size);
 char *mem_copy_text(const struct mem *mem, const char *text);
 /* Safe on NULL. */
@@ -30,7 +34,8 @@ void mem_free(const struct mem *mem, void *block);
 struct mem_faulty {
     struct mem mem; /* hand out &faulty.mem */
     const struct mem *inner;
-    int64_t fail_in;   /* allocations left before one fails; < 0: never */
+    int64_t fail_in;   /* allocations left before one fails; < 0: never.
+                        * Growing a block counts; one failure, then none */
     int64_t allocated; /* blocks handed out and not yet freed */
     uint64_t failed;   /* allocations refused */
 };

@@ -41,14 +41,16 @@ static inline void metric_set(metric_t *metric, uint64_t value)
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
+enum { METRIC_NAME_SIZE_MAX = 128 }; /* torc_<role>_<name>_total */
+
 struct metric_spec {
     enum metric_kind kind;
     const char *name;
     const char *help;
 };
 
-/* A text that grows up to a limit; what does not fit is counted, not written.
- * Used for `stats` answers and HTTP pages. */
+/* A text that grows up to a limit; what does not fit is counted, not written,
+ * and neither is anything after it.  Used for `stats` answers and HTTP pages. */
 struct text {
     char *at;
     size_t size;
@@ -56,7 +58,10 @@ struct text {
     size_t lost;
 };
 
+/* at has room for capacity bytes; one of them is for the terminator that text
+ * always has. */
 void text_init(struct text *text, char *at, size_t capacity);
+/* Adds all of it or, with its bytes added to lost, nothing. */
 void text_add(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 struct slice text_slice(const struct text *text);

@@ -12,15 +12,21 @@
  * kind          field             on the command line
  * UINT          uint64_t          decimal
  * SIZE          uint64_t bytes    1048576, 1m, 16k, 2g
- * MEBIBYTES     uint64_t bytes    a bare number counts MiB (memcached's -m)
+ * MEBIBYTES     uint64_t bytes    a bare number counts MiB (memcached's -m);
+ *                                 preset, min, max are whole KiB
  * DURATION      uint64_t ms       200ms, 5s, 2m; a bare number counts seconds
  * FLAG          uint64_t 0/1      --name, --name=no; -x
  * TEXT          const char *      any; preset NULL or "..."; min, max ignored
  * TEXTS         struct option_texts   repeatable; min, max ignored
- * COUNT         uint64_t          -v -v or -vv: each adds one; long form sets
+ * COUNT         uint64_t          -v -v or -vv: each adds one, up to max; the
+ *                                 long form sets
+ *
+ * In the environment a FLAG is yes or no, TEXTS is one text (nothing is split),
+ * and an empty variable is no variable.
  *
  * Long options take "--name value" and "--name=value"; short ones "-m 64",
- * "-m64"; FLAG and COUNT letters may be bundled.
+ * "-m64"; FLAG and COUNT letters may be bundled.  After "--" all is operands.
+ * -h and --help, -V and --version are there without a row.
  *
  * What memcached knows and torc does not need is in a second table, of
  * LEGACY(letter, long_name_or_NULL, takes_value): accepted and ignored, with

@@ -33,10 +33,11 @@ bool slice_read_i64(struct slice word, int64_t min, int64_t max, int64_t *out)
         word.at++;
         word.size--;
     }
-    if (!slice_read_u64(word, (uint64_t)INT64_MAX, &magnitude)) {
+    /* There is one more below zero than above. */
+    if (!slice_read_u64(word, (uint64_t)INT64_MAX + negative, &magnitude)) {
         return false;
     }
-    int64_t value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    int64_t value = (int64_t)(negative ? 0 - magnitude : magnitude);
 
     if (value < min || value > max) {
         return false;

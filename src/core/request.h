@@ -43,15 +43,17 @@ enum parse {
     PARSE_DONE, /* *out is filled in */
     PARSE_MORE, /* out->needed bytes of input are needed to get further */
     PARSE_BAD,  /* answer out->error, drop out->consumed bytes and then
-                 * out->skip further ones; close if out->close.  command and
-                 * key are set if key.size > 0: a `set` that failed removes the
-                 * old value.  noreply, quiet and the meta fields may be set. */
+                 * out->skip further ones; close if out->close.  Text commands
+                 * keep quiet about it if out->noreply; meta ones never do.
+                 * command and key are set if key.size > 0, which is so only
+                 * for TOO_LARGE: a `set` that failed removes the old value.
+                 * The meta fields may be set. */
     PARSE_LOST, /* no line ending within the limit, or bytes of another
                  * protocol: answer out->error (if not NONE) and close */
 };
 
 /* A bit for each meta flag letter. */
-#define META_BIT(letter)                                         \
+#define META_BIT(letter) \
     (UINT64_C(1) << ((letter) >= 'a' ? (letter) - 'a' : 26 + (letter) - 'A'))
 
 struct meta_flag {
@@ -60,7 +62,7 @@ struct meta_flag {
 };
 
 struct request {
-    enum command command;
+    enum command command; /* COMMAND_COUNT: not known */
     enum wire_line error; /* PARSE_BAD, PARSE_LOST */
     bool noreply;         /* text; meta has the flag q */
     bool close;
@@ -70,8 +72,9 @@ struct request {
 
     struct slice line; /* the command line without its ending */
     struct slice key;  /* decoded if base64 */
-    struct slice rest; /* KEYS, TOUCH_KEYS: what follows the first key;
-                        * ADMIN: what follows the command word */
+    struct slice rest; /* KEYS, TOUCH_KEYS: what follows the first key, empty
+                        * if it is the only one; ADMIN: what follows the
+                        * command word, noreply included.  No blanks around */
     struct slice value;
     uint32_t flags;
     int64_t exptime; /* as sent: seconds, 30-day rule not yet applied */
@@ -87,20 +90,28 @@ struct request {
     int64_t ttl;         /* T */
     int64_t vivify_ttl;  /* N */
     int64_t recache_ttl; /* R */
-    char mode;           /* M: E A P R S; I D (from i + d - too); 0 if not given */
-    struct meta_flag meta[META_FLAGS_MAX]; /* in the order sent */
-    char key_bytes[KEY_SIZE_MAX];          /* room for a decoded key */
+    char mode;           /* M: E A P R S; I D (from + - too); 0 if not given */
+    /* Those that mean something to this command, in the order sent.  A flag
+     * that means nothing to it has been checked and dropped, as if it had not
+     * been sent: see proto/meta.def. */
+    struct meta_flag meta[META_FLAGS_MAX];
+    char key_bytes[KEY_SIZE_MAX]; /* room for a decoded key */
 };
 
 /* One a connection.  value_size_max is a setting; the rest is the parser's. */
 struct request_parser {
     uint64_t value_size_max;
-    size_t scanned; /* bytes known to hold no line ending */
+    size_t scanned; /* bytes known to hold no line ending; 0 to begin with */
 };
 
 /* input starts at a request's first byte and is whatever has arrived of it and
  * of what follows.  After DONE or BAD the caller drops the bytes as told and
- * calls again with the rest. */
+ * calls again with the rest; after MORE it calls again with the same bytes and
+ * more behind them.  out is not read.
+ *
+ * The answer is memcached's but for what is safer: a key holds no control
+ * byte, a number is digits and fits its field, a base64 key is base64, and a
+ * line that was to be followed by a data block of no certain size closes. */
 enum parse request_parse(struct request_parser *parser, struct slice input,
                          struct request *out);
 

@@ -26,14 +26,14 @@
 #define RING_NOBODY    UINT16_MAX /* owner of a slot in a ring without members */
 
 enum member_state {
-    MEMBER_JOINING,  /* known, owns nothing yet */
+    MEMBER_JOINING, /* known, owns nothing yet */
     MEMBER_SERVING,
     MEMBER_DRAINING, /* owns nothing any more, still reachable */
     MEMBER_DOWN,     /* keeps its slots for a grace time: they miss */
 };
 
 struct ring_member {
-    char name[RING_NAME_SIZE_MAX + 1]; /* its identity; [a-z0-9.-] */
+    char name[RING_NAME_SIZE_MAX + 1];       /* its identity; [a-z0-9.-] */
     char address[RING_ADDRESS_SIZE_MAX + 1]; /* host:port or unix:/path */
     char admin[RING_ADDRESS_SIZE_MAX + 1];   /* its HTTP address, or "" */
     char zone[RING_NAME_SIZE_MAX + 1];       /* or "" */

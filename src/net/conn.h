@@ -60,8 +60,8 @@ struct conn_options {
     void *owner;
     uint64_t idle_timeout_ms;    /* 0: none */
     uint64_t request_timeout_ms; /* first byte of a request to its last; 0 */
-    uint64_t write_timeout_ms;   /* 0 */
-    size_t output_limit;         /* conn_reserve beyond it fails */
+    uint64_t write_timeout_ms;   /* 0; for connecting too */
+    size_t output_limit;         /* conn_reserve beyond it fails; 0: none */
 };
 
 /* Counted per pool; read from any thread. */
@@ -83,11 +83,13 @@ void conn_pool_each(struct conn_pool *pool,
                     void (*visit)(void *context, struct conn *conn),
                     void *context);
 
-/* Takes the handle over, also on failure.  ERR_NOMEM. */
+/* Takes the handle over, also on failure.  ERR_NOMEM; ERR_CLOSED: the pool is
+ * being destroyed. */
 enum err conn_create(struct conn **out, struct conn_pool *pool, int handle,
                      const struct conn_options *options);
 /* Starts connecting; handler->opened or ->ended follows (never before this
- * returns). */
+ * returns).  Output may be queued already.  A connect that takes longer than
+ * write_timeout_ms is CONN_END_ERROR.  ERR_NOMEM. */
 enum err conn_open(struct conn **out, struct conn_pool *pool,
                    const struct net_address *address,
                    const struct conn_options *options);
@@ -103,7 +105,8 @@ void conn_consume(struct conn *conn, size_t size);
 enum err conn_want(struct conn *conn, size_t total);
 /* A request is complete: the request timeout starts anew with the next byte. */
 void conn_request_done(struct conn *conn);
-/* Drop this many bytes as they come, without buffering them. */
+/* Drop this many bytes as they come, without buffering them.  What is in
+ * conn_input() already is dropped first: consume the request line before. */
 void conn_skip(struct conn *conn, uint64_t size);
 
 /* At least `size` contiguous bytes to write to; NULL: over output_limit or the
@@ -117,21 +120,31 @@ size_t conn_output_size(const struct conn *conn);
  * the same callback and before any flush. */
 void conn_output_cut(struct conn *conn, size_t size);
 
-/* Send now / at the end of this turn. */
+/* Send now / at the end of this turn.  Output that is queued when input()
+ * returns, and not put off, is sent then: a plain owner need not flush. */
 void conn_flush(struct conn *conn);
 void conn_flush_later(struct conn *conn);
 bool conn_is_clogged(const struct conn *conn);
 
 /* Call input again in the next turn: the budget of this one is spent. */
 void conn_again(struct conn *conn);
-/* Stop and go on reading: back-pressure by the owner. */
+/* Stop and go on reading: back-pressure by the owner.  Neither the idle nor the
+ * request timeout runs meanwhile.  What is left in conn_input() is handed out
+ * again after conn_resume. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
+/* The owner still owes this peer answers: a peer that has sent its last byte is
+ * kept until the hold is taken back, and it is not idle meanwhile. */
+void conn_hold(struct conn *conn, bool hold);
 
 /* Sends what is queued, then ends; input is no longer read.  now: drop what is
  * queued.  handler->ended follows, never before this returns. */
 void conn_close(struct conn *conn);
 void conn_close_now(struct conn *conn);
+/* Like conn_close_now, but the handler hears nothing more, not even ended: for
+ * an owner that is about to die or has made up its mind.  May be called from
+ * within the handler. */
+void conn_abandon(struct conn *conn);
 bool conn_is_closing(const struct conn *conn);
 
 #endif

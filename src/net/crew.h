@@ -29,12 +29,15 @@ struct crew_handler {
     enum err (*begin)(void *context, unsigned index, struct loop *loop,
                       struct conn_pool *pool, void **worker);
     /* A connection was accepted: make a conn of the handle.  The crew has
-     * already checked connection_limit. */
+     * already checked connection_limit and counted it: whoever ends it, also
+     * because no conn could be made, calls crew_connection_ended. */
     void (*accepted)(void *worker, int handle);
     /* crew_drain: end idle connections now, the others when they are done. */
     void (*drain)(void *worker);
-    /* After the last turn, in the worker's thread; the pool is destroyed (and
-     * its conns ended) before this. */
+    /* After the last turn of every worker, in the worker's thread; the pool is
+     * destroyed (and its conns ended) before this.  Also called, for those that
+     * had begun, when crew_start fails.  Nobody may post to a worker any more.
+     */
     void (*end)(void *worker);
 };
 
@@ -45,7 +48,7 @@ struct crew_options {
     struct option_texts listen; /* addresses as net->resolve takes them */
     unsigned unix_mode;         /* 0700 */
     int backlog;
-    uint64_t connection_limit; /* over it: `refusal` is sent, then close */
+    uint64_t connection_limit; /* over it: `refusal` is sent, then close; 0 */
     struct slice refusal;
     size_t buffer_limit; /* bytes for all conns of one worker */
 };
@@ -53,20 +56,26 @@ struct crew_options {
 struct crew_books {
     uint64_t connections, connections_total, connections_rejected;
     uint64_t bytes_read, bytes_written, buffer_bytes;
+    /* Accepts that failed for want of descriptors or memory; the listener then
+     * rests for a moment. */
+    uint64_t accept_errors;
 };
 
-/* Listens on every address, starts the threads, returns when all have begun.
- * ERR_IO, ERR_SYNTAX with *why naming the address. */
+/* Listens on every address, starts the threads, returns when all have begun;
+ * *out is written before the first connection is accepted.  env and the
+ * options' handler, context and refusal are borrowed for the crew's life.
+ * ERR_IO, ERR_SYNTAX with *why naming the address; ERR_LIMIT, ERR_NOMEM. */
 enum err crew_start(struct crew **out, const struct env *env,
                     const struct crew_options *options, struct why *why);
 /* The addresses really bound (port 0 resolved), for messages and port files. */
 const struct option_texts *crew_addresses(const struct crew *crew);
 unsigned crew_worker_count(const struct crew *crew);
 /* Runs run(worker) in each worker's thread and waits for all: for rare
- * control work (a new ring, stats that need quiet). */
+ * control work (a new ring, stats that need quiet).  Not from a worker. */
 void crew_each(struct crew *crew, void (*run)(void *context, void *worker),
                void *context);
 void crew_books(const struct crew *crew, struct crew_books *out);
+/* When it returns, no listener is open.  Not from a worker. */
 void crew_drain(struct crew *crew);
 /* Connections still open, to wait for the end of a drain. */
 uint64_t crew_connections(const struct crew *crew);

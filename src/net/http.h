@@ -34,7 +34,7 @@ struct http_route {
 };
 
 struct http_options {
-    const char *address; /* as net->resolve takes it; port 0: any */
+    const char *address; /* host:port, [v6]:port, *:port; port 0: any */
     const struct http_route *routes;
     size_t route_count;
     void *context;
@@ -42,9 +42,14 @@ struct http_options {
     void (*tick)(void *context);
 };
 
-/* ERR_IO with *why naming the address. */
+/* ERR_SYNTAX, ERR_IO with *why naming the address.  env and what options point
+ * to, except the address and the list of routes, are borrowed for the server's
+ * life. */
 enum err http_start(struct http_server **out, const struct env *env,
                     const struct http_options *options, struct why *why);
+/* Ends all streams (their ended() is called), sends what is left and joins the
+ * thread; *server is NULL then.  Not from a handler; nobody may post or send
+ * any more.  Safe on NULL. */
 void http_stop(struct http_server **server);
 /* host:port really bound. */
 const char *http_address(const struct http_server *server);
@@ -53,20 +58,24 @@ const char *http_address(const struct http_server *server);
 void http_post(struct http_server *server, void (*run)(void *context),
                void *context);
 
-/* The part of the path after a prefix route; the whole path otherwise. */
+/* The part of the path after a prefix route; the whole path otherwise.  As it
+ * was sent: %xx is not decoded. */
 struct slice http_path(const struct http_request *request);
 /* A query parameter, decoded; NULL if absent. */
 const char *http_query(const struct http_request *request, const char *name);
 struct slice http_body(const struct http_request *request);
 
-/* Exactly one of these answers a request. */
+/* Exactly one of these answers a request, before its handler returns. */
 void http_answer(struct http_request *request, int status,
                  const char *content_type, struct slice body);
 /* {"error": "..."} */
 void http_refuse(struct http_request *request, int status, const char *format,
                  ...) __attribute__((format(printf, 3, 4)));
-/* A chunked answer that stays open.  ended(context) is called once, when the
- * peer has gone or http_stream_end was called.  NULL: too many, 503 was sent. */
+/* A chunked answer that stays open.  ended(context) is called once, soon after
+ * the peer has gone, fell too far behind or http_stream_end was called: from
+ * the server's loop, never from inside one of these functions, so a handler may
+ * walk over its streams and send to each.  The stream is valid until then.
+ * NULL: too many, 503 was sent. */
 struct http_stream *http_answer_stream(struct http_request *request,
                                        const char *content_type,
                                        void (*ended)(void *context),

@@ -18,7 +18,10 @@
 
 #include "base/err.h"
 
-enum { NET_ADDRESS_SIZE_MAX = 128 };
+enum {
+    NET_ADDRESS_SIZE_MAX = 128,
+    NET_PIECES_MAX = 16, /* of one write */
+};
 
 /* A resolved address; bytes as the net implementation likes them. */
 struct net_address {
@@ -37,22 +40,31 @@ struct net {
     void *context;
 
     /* "host:port", "[v6]:port", "unix:/path", ":port", "*:port". Host names
-     * are resolved (this may block: call it at start or on a control thread). */
+     * are resolved (this may block: call it at start or on a control thread);
+     * one with both kinds of address gives its IPv4 one.  No host, or "*":
+     * every address of the machine.  ERR_SYNTAX, ERR_IO with *why. */
     enum err (*resolve)(void *context, const char *text,
                         struct net_address *out, struct why *why);
     /* Where a handle is bound, in the same notation. */
     enum err (*local_text)(void *context, int handle, char *out, size_t size);
 
     /* shared: several listeners on one address, the kernel spreads
-     * (SO_REUSEPORT).  unix_mode: permissions of a unix socket. */
-    int (*listen)(void *context, const struct net_address *address,
-                  int backlog, bool shared, unsigned unix_mode);
+     * (SO_REUSEPORT).  unix_mode: permissions of a unix socket.  A unix socket
+     * left behind by a process that is gone is replaced; one that somebody
+     * answers on, or a file of another kind, is -EADDRINUSE. */
+    int (*listen)(void *context, const struct net_address *address, int backlog,
+                  bool shared, unsigned unix_mode);
+    /* Closes a listener; a unix socket's name goes with it. */
+    void (*unlisten)(void *context, int listener);
+    /* -EAGAIN: nobody is waiting. */
     int (*accept)(void *context, int listener);
     /* Returns at once; the handle becomes writable when connected or failed,
      * connect_error tells which (0 or -errno). */
     int (*connect)(void *context, const struct net_address *address);
     int (*connect_error)(void *context, int handle);
+    /* 0: end of stream; -EAGAIN: nothing there. */
     ssize_t (*read)(void *context, int handle, void *at, size_t size);
+    /* How many bytes were taken, of at most NET_PIECES_MAX pieces. */
     ssize_t (*write)(void *context, int handle, const struct iovec *pieces,
                      int piece_count);
     void (*close)(void *context, int handle);

@@ -30,16 +30,19 @@ struct follower_options {
     void *context;
 };
 
+/* options are copied; env is borrowed.  ERR_SYNTAX, ERR_LIMIT: *why names the
+ * option.  adopt may be called before this returns. */
 enum err follower_start(struct follower **out, const struct env *env,
                         const struct follower_options *options,
                         struct why *why);
+/* Waits for an adopt that is running.  Safe on NULL. */
 void follower_stop(struct follower **follower);
 
 struct follower_state {
     bool connected;
-    uint32_t epoch;            /* 0: none yet */
-    uint64_t heard_ms;         /* monotonic time of the last line */
-    uint64_t refused;          /* documents refused */
+    uint32_t epoch;    /* 0: none yet */
+    uint64_t heard_ms; /* monotonic time of the last line */
+    uint64_t refused;  /* documents refused */
     uint64_t reconnects;
     char last_refusal[256];
 };
@@ -50,7 +53,8 @@ struct ring *follower_ring(struct follower *follower);
 /* The pure part, for tests and simulations: what to do with a line.
  * ERR_OK with *out set: a new ring.  ERR_OK with *out NULL: a heartbeat, or the
  * same epoch again.  ERR_STALE, ERR_CONFLICT (same epoch, other content;
- * another cluster), ERR_SYNTAX, ERR_LIMIT, ERR_RANGE: refused, *why says why. */
+ * another cluster), ERR_SYNTAX, ERR_LIMIT, ERR_RANGE: refused, *why says why.
+ */
 enum err follower_judge(const struct mem *mem, const struct ring *known,
                         const char *cluster, struct slice line,
                         struct ring **out, struct why *why);

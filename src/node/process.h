@@ -21,10 +21,12 @@ bool process_options(const struct option_table *table, void *options, int argc,
                      char *const *argv, struct option_texts *operands,
                      int *exit_status);
 
-/* Fills env (clock, random, memory, net) and starts the log.  level counts up
- * from warnings with each -v; format "logfmt" or "json". */
+/* Fills env (clock, random, memory, net) and starts the log on standard error.
+ * verbosity 0 tells of starts, stops and troubles, 1 and above of everything;
+ * format "logfmt" or "json", else ERR_UNKNOWN. */
 enum err process_begin(struct env *env, const char *role, uint64_t verbosity,
                        const char *log_format, struct why *why);
+/* Writes what is left of the log. */
 void process_end(struct env *env);
 
 /* Blocks SIGINT, SIGTERM, SIGUSR1, SIGHUP in this and all later threads, and

@@ -1,0 +1,235 @@
+#include "shard/shard.h"
+
+#include <sys/utsname.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/listen.h"
+#include "shard/shard_private.h"
+#include "shard/stats.h"
+
+enum { DRAIN_POLL_MS = 10 };
+
+/* --- the ring ---------------------------------------------------------- */
+
+static void adopt_in_worker(void *context, void *worker)
+{
+    worker_adopt(worker, context);
+}
+
+/* When this returns no worker is in an operation begun under the old ring: the
+ * acknowledgement that follows is what ringd's fence relies on. */
+static void shard_adopt(void *context, struct ring *ring)
+{
+    struct shard *shard = context;
+
+    crew_each(shard->crew, adopt_in_worker, ring);
+    LOG_NOTE(shard->env->log, "ring", "ring in force",
+             LOG_U64("epoch", ring->epoch),
+             LOG_U64("members", ring->member_count));
+}
+
+static enum err shard_follow(struct shard *shard, struct why *why)
+{
+    const struct shard_options *options = shard->options;
+    struct follower_options follower = {
+        .role = "shard",
+        .name = shard->name,
+        .cluster = options->cluster,
+        .ringds = options->ringd,
+        .adopt = shard_adopt,
+        .context = shard,
+    };
+
+    if (options->ringd.count == 0) {
+        return ERR_OK;
+    }
+    return follower_start(&shard->follower, shard->env, &follower, why);
+}
+
+/* --- the admin page ---------------------------------------------------- */
+
+static bool shard_ready(void *context, struct why *why)
+{
+    struct shard *shard = context;
+    struct follower_state state;
+
+    if (shard->follower == NULL) {
+        return true;
+    }
+    follower_state(shard->follower, &state);
+    if (state.epoch == 0) {
+        (void)err_why(why, ERR_UNKNOWN, "no ring heard of yet");
+        return false;
+    }
+    return true;
+}
+
+static void shard_metrics_page(void *context, struct text *out)
+{
+    stats_prometheus(context, out);
+}
+
+static struct ring *shard_ring(void *context)
+{
+    struct shard *shard = context;
+
+    return shard->follower != NULL ? follower_ring(shard->follower) : NULL;
+}
+
+static enum err shard_admin(struct shard *shard, struct why *why)
+{
+    struct admin_options admin = {
+        .address = shard->options->admin,
+        .context = shard,
+        .ready = shard_ready,
+        .metrics = shard_metrics_page,
+        .ring = shard_ring,
+    };
+
+    return admin_start(&shard->admin, shard->env, &admin, why);
+}
+
+/* --- what it listens on ------------------------------------------------ */
+
+static enum err shard_listen(struct shard *shard, struct why *why)
+{
+    const struct shard_options *options = shard->options;
+    struct listen_flags flags = {
+        .hosts = options->listen,
+        .port = options->port,
+        .socket = options->socket,
+        .socket_mode = options->socket_mode,
+    };
+    struct listen_book book;
+    enum err e = listen_book_fill(&book, &flags, why);
+
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct crew_options crew = {
+        .handler = &worker_crew_handler,
+        .context = shard,
+        .worker_count = (unsigned)options->threads,
+        .listen = book.texts,
+        .unix_mode = book.unix_mode,
+        .backlog = (int)options->backlog,
+        .connection_limit = options->connection_limit,
+        .refusal = wire_line(WIRE_TOO_MANY_CONNS),
+        .buffer_limit = options->buffer_limit / options->threads,
+    };
+    return crew_start(&shard->crew, shard->env, &crew, why);
+}
+
+/* --- start and stop ---------------------------------------------------- */
+
+static enum err shard_name(struct shard *shard, struct why *why)
+{
+    const char *name = shard->options->name;
+    struct utsname host;
+
+    if (name == NULL) {
+        (void)uname(&host);
+        name = host.nodename;
+    }
+    if (strlen(name) > RING_NAME_SIZE_MAX) {
+        return err_why(why, ERR_RANGE, "--name %.80s: longer than %d bytes",
+                       name, RING_NAME_SIZE_MAX);
+    }
+    memcpy(shard->name, name, strlen(name) + 1);
+    return ERR_OK;
+}
+
+/* CAS ids rise from the time of the start, in units no shard can outrun, so
+ * that a restarted shard never hands out an id a client may still hold. */
+static uint64_t cas_first(const struct shard *shard)
+{
+    return shard->started_wall_ms << 20;
+}
+
+static enum err shard_store(struct shard *shard, struct why *why)
+{
+    const struct shard_options *options = shard->options;
+    struct engine_options engine = {
+        .mem = shard->env->mem,
+        .memory_limit = options->memory_limit,
+        .value_size_max = options->value_size_max,
+        .thread_count = (unsigned)options->threads,
+        .evict = !options->no_evict,
+        .cas_first = cas_first(shard),
+    };
+
+    if (options->value_size_max > options->memory_limit / 2) {
+        return err_why(why, ERR_RANGE,
+                       "--value-size-max %llu: must be at most half of "
+                       "--memory-limit %llu",
+                       (unsigned long long)options->value_size_max,
+                       (unsigned long long)options->memory_limit);
+    }
+    env_random(shard->env, engine.secret, sizeof engine.secret);
+    return engine_create(&shard->engine, &engine, why);
+}
+
+enum err shard_start(struct shard **out, const struct env *env,
+                     const struct shard_options *options, struct why *why)
+{
+    struct shard *shard = mem_alloc_zeroed(env->mem, sizeof *shard);
+    enum err e;
+
+    if (shard == NULL) {
+        return err_why(why, ERR_NOMEM, "no memory for the shard");
+    }
+    shard->env = env;
+    shard->options = options;
+    shard->started_wall_ms = (uint64_t)env_wall_ms(env);
+    shard->started_mono_ms = env_monotonic_ms(env);
+    if ((e = shard_name(shard, why)) != ERR_OK ||
+        (e = shard_store(shard, why)) != ERR_OK ||
+        (e = shard_listen(shard, why)) != ERR_OK ||
+        (e = shard_follow(shard, why)) != ERR_OK ||
+        (e = shard_admin(shard, why)) != ERR_OK) {
+        shard_stop(&shard);
+        return e;
+    }
+    const struct option_texts *addresses = crew_addresses(shard->crew);
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        LOG_NOTE(env->log, "shard", "listening",
+                 LOG_TEXT("address", addresses->at[i]),
+                 LOG_TEXT("name", shard->name));
+    }
+    *out = shard;
+    return ERR_OK;
+}
+
+static void shard_drain(struct shard *shard)
+{
+    const struct env *env = shard->env;
+    uint64_t end_ms = env_monotonic_ms(env) + shard->options->drain_timeout;
+
+    crew_drain(shard->crew);
+    while (crew_connections(shard->crew) > 0 &&
+           env_monotonic_ms(env) < end_ms) {
+        env_sleep_ms(env, DRAIN_POLL_MS);
+    }
+}
+
+void shard_stop(struct shard **out)
+{
+    struct shard *shard = *out;
+
+    *out = NULL;
+    admin_stop(&shard->admin);
+    follower_stop(&shard->follower);
+    if (shard->crew != NULL) {
+        shard_drain(shard);
+        crew_stop(&shard->crew);
+    }
+    engine_destroy(&shard->engine);
+    mem_free(shard->env->mem, shard);
+}
+
+const char *shard_admin_address(const struct shard *shard)
+{
+    return admin_address(shard->admin);
+}

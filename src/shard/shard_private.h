@@ -1,0 +1,24 @@
+/* shard_private.h -- the inside of a shard, for the files of this folder. */
+#ifndef SHARD_PRIVATE_H
+#define SHARD_PRIVATE_H
+
+#include "core/engine.h"
+#include "net/crew.h"
+#include "node/admin.h"
+#include "node/follower.h"
+#include "shard/shard.h"
+#include "shard/worker.h"
+
+struct shard {
+    const struct env *env;
+    const struct shard_options *options;
+    char name[RING_NAME_SIZE_MAX + 1];
+    uint64_t started_wall_ms, started_mono_ms;
+    struct engine *engine;
+    struct crew *crew;
+    struct worker *workers[CREW_WORKERS_MAX];
+    struct follower *follower; /* NULL: stands alone */
+    struct admin *admin;       /* NULL: turned off */
+};
+
+#endif
