@@ -11,11 +11,11 @@
 
 _Noreturn void check_failed(const char *condition, const char *file, int line);
 
-#define check(condition)                                     \
-    do {                                                     \
-        if (__builtin_expect(!(condition), 0)) {             \
-            check_failed(#condition, __FILE__, __LINE__);    \
-        }                                                    \
+#define check(condition)                                  \
+    do {                                                  \
+        if (__builtin_expect(!(condition), 0)) {          \
+            check_failed(#condition, __FILE__, __LINE__); \
+        }                                                 \
     } while (0)
 
 #ifdef NDEBUG
@@ -25,7 +25,7 @@ _Noreturn void check_failed(const char *condition, const char *file, int line);
 #endif
 
 /* Marks an object as alive; checked on entry, poisoned at its end. */
-#define MAGIC(a, b, c, d)                                        \
+#define MAGIC(a, b, c, d)                                             \
     ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | \
      (uint32_t)(d))
 #define MAGIC_DEAD UINT32_C(0xdeadbeef)

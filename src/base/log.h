@@ -22,7 +22,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_LEVEL_COUNT };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 enum {
-    LOG_LINE_SIZE_MAX = 1024,  /* a longer one is cut, marked "..." */
+    LOG_LINE_SIZE_MAX = 1024, /* a longer one is cut, marked "..." */
     LOG_QUEUE_LINES_MAX = 1024,
     LOG_BURST_MAX = 20,
     LOG_FIELDS_MAX = 12,
@@ -38,17 +38,17 @@ struct log_field {
     uint64_t number;
 };
 
-#define LOG_TEXT(n, v) \
-    ((struct log_field){.name = (n), .kind = LOG_FIELD_TEXT, \
-                        .text = slice_of(v)})
+#define LOG_TEXT(n, v)   \
+    ((struct log_field){ \
+        .name = (n), .kind = LOG_FIELD_TEXT, .text = slice_of(v)})
 #define LOG_SLICE(n, v) \
     ((struct log_field){.name = (n), .kind = LOG_FIELD_TEXT, .text = (v)})
-#define LOG_U64(n, v) \
-    ((struct log_field){.name = (n), .kind = LOG_FIELD_U64, \
-                        .number = (uint64_t)(v)})
-#define LOG_I64(n, v) \
-    ((struct log_field){.name = (n), .kind = LOG_FIELD_I64, \
-                        .number = (uint64_t)(int64_t)(v)})
+#define LOG_U64(n, v)    \
+    ((struct log_field){ \
+        .name = (n), .kind = LOG_FIELD_U64, .number = (uint64_t)(v)})
+#define LOG_I64(n, v)    \
+    ((struct log_field){ \
+        .name = (n), .kind = LOG_FIELD_I64, .number = (uint64_t)(int64_t)(v)})
 
 struct log_options {
     enum log_level level; /* less important lines are not written */
@@ -78,12 +78,12 @@ void log_write(struct log *log, enum log_level level, const char *component,
                size_t field_count);
 
 /* The terminating NULL-named field lets an event have no fields at all. */
-#define LOG_AT(log, level, component, event, ...)                           \
-    do {                                                                    \
-        const struct log_field log_fields_[] = {__VA_ARGS__ __VA_OPT__(, )  \
-                                                {.name = NULL}};            \
-        log_write((log), (level), (component), (event), log_fields_,        \
-                  sizeof log_fields_ / sizeof log_fields_[0] - 1);          \
+#define LOG_AT(log, level, component, event, ...)                    \
+    do {                                                             \
+        const struct log_field log_fields_[] = {                     \
+            __VA_ARGS__ __VA_OPT__(, ){.name = NULL}};               \
+        log_write((log), (level), (component), (event), log_fields_, \
+                  sizeof log_fields_ / sizeof log_fields_[0] - 1);   \
     } while (0)
 
 #define LOG_ERR(log, component, event, ...) \

@@ -50,7 +50,8 @@ struct metric_spec {
 };
 
 /* A text that grows up to a limit; what does not fit is counted, not written,
- * and neither is anything after it.  Used for `stats` answers and HTTP pages. */
+ * and neither is anything after it.  Used for `stats` answers and HTTP pages.
+ */
 struct text {
     char *at;
     size_t size;

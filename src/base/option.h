@@ -42,10 +42,10 @@
 
 #include "base/err.h"
 
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
-#define TIB (UINT64_C(1) << 40)
+#define KIB          (UINT64_C(1) << 10)
+#define MIB          (UINT64_C(1) << 20)
+#define GIB          (UINT64_C(1) << 30)
+#define TIB          (UINT64_C(1) << 40)
 #define MILLISECONDS UINT64_C(1)
 #define SECONDS      (1000 * MILLISECONDS)
 #define MINUTES      (60 * SECONDS)
@@ -89,12 +89,16 @@ struct option_spec {
     const char *help;
 };
 
-#define OPTION_ROW_NUMBER(k, owner, n, l, p, lo, hi, h)                      \
-    {.kind = (k), .name = #n, .letter = (l), .offset = offsetof(owner, n),   \
-     .preset = (p), .min = (lo), .max = (hi), .help = (h)}
-#define OPTION_ROW_WORDS(k, owner, n, l, p, h)                             \
-    {.kind = (k), .name = #n, .letter = (l), .offset = offsetof(owner, n), \
-     .preset_text = (p), .help = (h)}
+#define OPTION_ROW_NUMBER(k, owner, n, l, p, lo, hi, h)                       \
+    {                                                                         \
+        .kind = (k), .name = #n, .letter = (l), .offset = offsetof(owner, n), \
+        .preset = (p), .min = (lo), .max = (hi), .help = (h)                  \
+    }
+#define OPTION_ROW_WORDS(k, owner, n, l, p, h)                                \
+    {                                                                         \
+        .kind = (k), .name = #n, .letter = (l), .offset = offsetof(owner, n), \
+        .preset_text = (p), .help = (h)                                       \
+    }
 #define OPTION_ROW_UINT(o, n, l, p, lo, hi, h) \
     OPTION_ROW_NUMBER(OPTION_UINT, o, n, l, p, lo, hi, h)
 #define OPTION_ROW_SIZE(o, n, l, p, lo, hi, h) \
@@ -140,8 +144,8 @@ enum option_outcome {
  * was accepted but means nothing here is named in *notice ("" if nothing). */
 enum option_outcome option_parse(const struct option_table *table,
                                  void *options, int argc, char *const *argv,
-                                 struct option_texts *operands,
-                                 struct why *why, struct why *notice);
+                                 struct option_texts *operands, struct why *why,
+                                 struct why *notice);
 
 /* Sets one option by its name with underscores or dashes, checked like a flag.
  * ERR_UNKNOWN, ERR_SYNTAX, ERR_RANGE; *options is then unchanged. */

@@ -4,7 +4,7 @@
 
 static char dashed(char byte)
 {
-    return byte == '_' ? '-' : byte;
+    return (char)(byte == '_' ? '-' : byte);
 }
 
 static bool name_equal(const char *known, struct slice name)

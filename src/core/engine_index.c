@@ -295,8 +295,8 @@ static bool place_relocate(struct engine *engine, const struct pair *pair,
         return false;
     }
     /* With its one bucket locked, only the other can have been split. */
-    bool moved = bucket_count(engine) == count &&
-                 bucket_free_slot(other, &there);
+    bool moved =
+        bucket_count(engine) == count && bucket_free_slot(other, &there);
 
     if (moved) {
         /* A get that looked there before and here after has missed it. */
@@ -324,8 +324,8 @@ static void pair_coldest(const struct engine *engine, const struct pair *pair,
             }
         }
     }
-    coldest->item = engine_at(
-        engine, slot_location(coldest->bucket, coldest->slot));
+    coldest->item =
+        engine_at(engine, slot_location(coldest->bucket, coldest->slot));
 }
 
 static bool pair_relocate_any(struct engine *engine, struct pair *pair,
@@ -336,8 +336,7 @@ static bool pair_relocate_any(struct engine *engine, struct pair *pair,
             struct bucket *bucket = pair->bucket[i];
 
             *place = (struct place){
-                bucket, slot,
-                engine_at(engine, slot_location(bucket, slot))};
+                bucket, slot, engine_at(engine, slot_location(bucket, slot))};
             if (place_relocate(engine, pair, place)) {
                 return true;
             }
@@ -493,4 +492,36 @@ void index_tend(struct engine_thread *thread, const struct engine_now *now)
         index_split(engine, count++);
     }
     spin_unlock(&engine->growing);
+}
+
+/* --- prefetch --- */
+
+void engine_prefetch_bucket(const struct engine *engine, uint64_t hash)
+{
+    uint32_t count = bucket_count(engine);
+
+    for (unsigned choice = 0; choice < 2; choice++) {
+        __builtin_prefetch(
+            bucket_at(engine, bucket_number(hash_choice(hash, choice), count)));
+    }
+}
+
+void engine_prefetch_item(const struct engine *engine, uint64_t hash)
+{
+    uint32_t count = bucket_count(engine);
+
+    for (unsigned choice = 0; choice < 2; choice++) {
+        const struct bucket *bucket =
+            bucket_at(engine, bucket_number(hash_choice(hash, choice), count));
+        unsigned found = bucket_match(bucket, hash_tag(hash));
+
+        for (; found != 0; found &= found - 1) {
+            const char *item = engine_at(
+                engine, slot_location(bucket, (unsigned)__builtin_ctz(found)));
+
+            __builtin_prefetch(item);
+            __builtin_prefetch(item + CACHE_LINE);
+            __builtin_prefetch(item + 2 * (size_t)CACHE_LINE);
+        }
+    }
 }

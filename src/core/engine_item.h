@@ -51,7 +51,7 @@ enum {
 };
 
 #define ITEM_ACCESSED_MASK UINT32_C(0xffffff)
-#define ITEM_EXPIRES_MAX ((UINT64_C(1) << 48) - 1)
+#define ITEM_EXPIRES_MAX   ((UINT64_C(1) << 48) - 1)
 
 struct item {
     uint64_t cas;
@@ -141,7 +141,8 @@ static inline uint64_t item_expires_ms(const struct item *item)
 
 static inline size_t item_extras_size(unsigned bits)
 {
-    return ((bits & ITEM_CHAINED) ? 4u : 0u) + ((bits & ITEM_FLAGGED) ? 4u : 0u);
+    return ((bits & ITEM_CHAINED) ? 4u : 0u) +
+           ((bits & ITEM_FLAGGED) ? 4u : 0u);
 }
 
 static inline struct slice item_key(const struct item *item)

@@ -29,9 +29,8 @@ void classes_plan(struct engine *engine)
         size = round_down(page_size / per_page, unit);
         class->size = (uint32_t)size;
         class->per_page = (uint32_t)per_page;
-        class->holes_min = engine->evict && per_page >= 16
-                               ? (uint32_t)(per_page / 8)
-                               : 1;
+        class->holes_min =
+            engine->evict && per_page >= 16 ? (uint32_t)(per_page / 8) : 1;
         class->partial_first = PAGE_NONE;
         if (per_page <= 4) {
             break;
@@ -179,8 +178,7 @@ static void partial_unlink(struct engine *engine, struct class *class,
     if (page->partial_previous == PAGE_NONE) {
         class->partial_first = page->partial_next;
     } else {
-        engine->pages[page->partial_previous].partial_next =
-            page->partial_next;
+        engine->pages[page->partial_previous].partial_next = page->partial_next;
     }
     if (page->partial_next != PAGE_NONE) {
         engine->pages[page->partial_next].partial_previous =
@@ -204,8 +202,7 @@ static struct class *page_lock_as(struct engine *engine, uint32_t number,
 
     spin_lock(&class->lock);
     spin_lock(&page->lock);
-    bool same = atomic_load_explicit(&engine->page_classes[number],
-                                     memory_order_relaxed) == class_id &&
+    bool same = class_of_page(engine, number) == class_id &&
                 (page->state == PAGE_CURRENT || page->state == PAGE_PARTIAL ||
                  page->state == PAGE_FULL);
 
@@ -221,8 +218,7 @@ static void page_move(struct engine *engine, uint32_t number,
                       enum page_state state)
 {
     struct page *page = &engine->pages[number];
-    uint8_t class_id = atomic_load_explicit(&engine->page_classes[number],
-                                            memory_order_relaxed);
+    uint8_t class_id = class_of_page(engine, number);
     struct class *class = &engine->classes[class_id];
 
     if (page->state == PAGE_CURRENT) {
@@ -239,8 +235,7 @@ static void page_move(struct engine *engine, uint32_t number,
 
 bool page_detach(struct engine *engine, uint32_t number)
 {
-    uint8_t class_id = atomic_load_explicit(&engine->page_classes[number],
-                                            memory_order_relaxed);
+    uint8_t class_id = class_of_page(engine, number);
     struct class *class = page_lock_as(engine, number, class_id);
 
     if (class == NULL) {
@@ -260,8 +255,7 @@ static bool has_holes(const struct class *class, const struct page *page)
 bool page_settle(struct engine *engine, uint32_t number)
 {
     struct page *page = &engine->pages[number];
-    struct class *class = &engine->classes[atomic_load_explicit(
-        &engine->page_classes[number], memory_order_relaxed)];
+    struct class *class = &engine->classes[class_of_page(engine, number)];
 
     spin_lock(&class->lock);
     spin_lock(&page->lock);
@@ -289,8 +283,7 @@ bool page_settle(struct engine *engine, uint32_t number)
 
 bool page_give_if_empty(struct engine *engine, uint32_t number)
 {
-    uint8_t class_id = atomic_load_explicit(&engine->page_classes[number],
-                                            memory_order_relaxed);
+    uint8_t class_id = class_of_page(engine, number);
     struct class *class = page_lock_as(engine, number, class_id);
 
     if (class == NULL) {
@@ -374,8 +367,8 @@ static bool current_has_room(struct engine_thread *thread, uint8_t class_id)
 {
     struct engine *engine = thread->engine;
     const struct class *class = &engine->classes[class_id];
-    uint32_t number = atomic_load_explicit(&thread->current[class_id],
-                                           memory_order_relaxed);
+    uint32_t number =
+        atomic_load_explicit(&thread->current[class_id], memory_order_relaxed);
 
     if (number == PAGE_NONE) {
         return false;
@@ -457,8 +450,8 @@ void *chunk_take(struct engine_thread *thread, uint8_t class_id, size_t wanted)
 {
     struct engine *engine = thread->engine;
     const struct class *class = &engine->classes[class_id];
-    uint32_t number = atomic_load_explicit(&thread->current[class_id],
-                                           memory_order_relaxed);
+    uint32_t number =
+        atomic_load_explicit(&thread->current[class_id], memory_order_relaxed);
     void *chunk = NULL;
 
     check_slow(wanted <= class->size);
@@ -470,8 +463,7 @@ void *chunk_take(struct engine_thread *thread, uint8_t class_id, size_t wanted)
     spin_lock(&page->lock);
     /* It may have been taken away since. */
     if (page->state == PAGE_CURRENT && page->stripe == thread->stripe &&
-        atomic_load_explicit(&engine->page_classes[number],
-                             memory_order_relaxed) == class_id &&
+        class_of_page(engine, number) == class_id &&
         page->used < class->per_page) {
         chunk = page_cut(engine, number, class, wanted);
     }
@@ -493,9 +485,8 @@ void chunk_give(struct engine *engine, void *chunk)
     page->free_first = engine_location(engine, chunk);
     page->used--;
     chunk_fence(chunk, CHUNK_SIZE_MIN, class->size);
-    bool reconsider =
-        (page->state == PAGE_FULL && has_holes(class, page)) ||
-        (page->state == PAGE_PARTIAL && page->used == 0);
+    bool reconsider = (page->state == PAGE_FULL && has_holes(class, page)) ||
+                      (page->state == PAGE_PARTIAL && page->used == 0);
 
     spin_unlock(&page->lock);
     if (reconsider) {

@@ -38,6 +38,7 @@ enum {
     FLUSHES_MAX = 64,
     CLASS_TABLE_SIZE = 128, /* classes of chunks up to 1 KiB by look-up */
     SECRET_SIZE = 192,
+    ARENA_ALIGNMENT = 4096,
 };
 
 #define PAGE_NONE UINT32_MAX
@@ -80,7 +81,8 @@ struct page {
     _Atomic uint64_t expires_min_ms;
 };
 
-struct class {
+struct class
+{
     _Alignas(CACHE_LINE) struct spin lock;
     uint32_t size;
     uint32_t per_page;
@@ -212,11 +214,16 @@ static inline char *page_at(const struct engine *engine, uint32_t page)
     return engine->arena + ((size_t)page << engine->page_shift);
 }
 
+static inline uint8_t class_of_page(const struct engine *engine, uint32_t page)
+{
+    return atomic_load_explicit(&engine->page_classes[page],
+                                memory_order_relaxed);
+}
+
 static inline uint8_t class_of_chunk(const struct engine *engine,
                                      const void *chunk)
 {
-    return atomic_load_explicit(&engine->page_classes[page_of(engine, chunk)],
-                                memory_order_relaxed);
+    return class_of_page(engine, page_of(engine, chunk));
 }
 
 /* --- counting: one thread writes, anybody reads --- */
@@ -392,6 +399,11 @@ static inline uint8_t engine_generation(const struct engine *engine)
     return (uint8_t)atomic_load_explicit(&engine->generation,
                                          memory_order_relaxed);
 }
+
+/* --- stats (engine_stats.c) --- */
+
+/* What the threads have counted, without a look at the pages. */
+void engine_tally(const struct engine *engine, struct engine_stats *out);
 
 /* --- stores (engine_store.c) --- */
 

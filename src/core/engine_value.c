@@ -56,8 +56,7 @@ static uint32_t chain_create(struct engine_thread *thread,
 
     while (left > 0) {
         struct more *more =
-            chunk_get(thread, now,
-                      class_of_size(engine, MORE_HEAD_SIZE + size),
+            chunk_get(thread, now, class_of_size(engine, MORE_HEAD_SIZE + size),
                       MORE_HEAD_SIZE + size, false);
 
         if (more == NULL) {
@@ -97,8 +96,7 @@ static struct item *item_create_chained(struct engine_thread *thread,
 
     /* An item that just misses the largest class by its link fits now. */
     if (shape->value_size > here) {
-        next = chain_create(thread, now, shape->hash,
-                            shape->value_size - here);
+        next = chain_create(thread, now, shape->hash, shape->value_size - here);
         if (next == 0) {
             chunk_give(engine, item);
             return NULL;
@@ -115,8 +113,8 @@ struct item *item_create(struct engine_thread *thread,
 {
     struct engine *engine = thread->engine;
     unsigned bits = shape->flagged ? ITEM_FLAGGED : 0;
-    size_t wanted = ITEM_HEAD_SIZE + item_extras_size(bits) +
-                    shape->key.size + shape->value_size;
+    size_t wanted = ITEM_HEAD_SIZE + item_extras_size(bits) + shape->key.size +
+                    shape->value_size;
 
     if (wanted > engine->chunk_size_max) {
         return ready_only ? NULL : item_create_chained(thread, now, shape);

@@ -60,14 +60,9 @@ static const struct command *command_find(int argc, char **argv)
 
 static int refuse(int argc, char **argv)
 {
-    bool ring = strcmp(argv[1], "ring") == 0;
-
-    if (ring && argc > 2 && argv[2][0] != '-') {
-        return ctl_fail("\"ring %s\" is no subcommand; torc --help lists all",
-                        argv[2]);
-    }
-    if (ring) {
-        return ctl_fail("ring needs one of show, explain, add, remove");
+    if (strcmp(argv[1], "ring") == 0) {
+        return ctl_fail("ring needs one of show, explain, add, remove%s%s",
+                        argc > 2 ? ", not " : "", argc > 2 ? argv[2] : "");
     }
     return ctl_fail("\"%s\" is no subcommand; torc --help lists all", argv[1]);
 }

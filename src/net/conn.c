@@ -347,6 +347,31 @@ void conn_close_now(struct conn *conn)
     conn_finish(conn, CONN_END_OURS);
 }
 
+static void hear_nothing(void *owner, struct conn *conn)
+{
+    (void)owner;
+    (void)conn;
+}
+
+static void hear_no_end(void *owner, struct conn *conn, enum conn_end why)
+{
+    (void)owner;
+    (void)conn;
+    (void)why;
+}
+
+void conn_abandon(struct conn *conn)
+{
+    static const struct conn_handler deaf = {
+        .input = hear_nothing,
+        .ended = hear_no_end,
+    };
+
+    conn->handler = &deaf;
+    conn->owner = NULL;
+    conn_close_now(conn);
+}
+
 bool conn_is_closing(const struct conn *conn)
 {
     return conn->state >= CONN_CLOSING;

@@ -1,8 +1,9 @@
 #include "ringd/options.h"
 
 static const struct option_spec specs[] = {
-#define OPTION(kind, name, letter, preset, min, max, help) \
-    OPTION_ROW_##kind(struct ringd_options, name, letter, preset, min, max, help),
+#define OPTION(kind, name, letter, preset, min, max, help)                  \
+    OPTION_ROW_##kind(struct ringd_options, name, letter, preset, min, max, \
+                      help),
 #include "ringd/options.def"
 #undef OPTION
 };

@@ -23,7 +23,7 @@ struct publish {
     struct page open; /* the same as committed, when no fence is pending */
     bool fencing;
     uint64_t fence_ends_ms;
-    uint64_t heartbeat_ms; /* when the next one is due */
+    uint64_t heartbeat_ms;        /* when the next one is due */
     bool loses[RING_MEMBERS_MAX]; /* by index in open.ring */
     struct peers peers;
     struct publish_books books;
@@ -154,18 +154,16 @@ static void missing_add(char *words, const char *name)
 {
     size_t size = strlen(words);
 
-    if (words != NULL && size < MISSING_WORDS_SIZE) {
-        (void)snprintf(words + size, MISSING_WORDS_SIZE - size, "%s%s",
-                       size > 0 ? "," : "", name);
-    }
+    /* What does not fit is cut: the first few names say enough. */
+    (void)snprintf(words + size, MISSING_WORDS_SIZE - size, "%s%s",
+                   size > 0 ? "," : "", name);
 }
 
 static bool has_acked(const struct publish *publish, const char *name)
 {
     const struct peer *peer = peers_find(&publish->peers, PUBLISH_SHARD, name);
 
-    return peer != NULL &&
-           peer->acked_epoch >= publish->committed.ring->epoch;
+    return peer != NULL && peer->acked_epoch >= publish->committed.ring->epoch;
 }
 
 /* Whether the fence may open without waiting for its time; names who is
@@ -270,6 +268,16 @@ enum err publish_ring(struct publish *publish, struct ring *ring, bool first,
 static void peer_connect(struct publish *publish, struct peer *peer,
                          uint32_t epoch, void *connection)
 {
+    const struct ring *ring = publish->committed.ring;
+    uint32_t newest = ring == NULL ? 0 : ring->epoch;
+
+    if (epoch > newest) {
+        LOG_WARNING(publish->env->log, "publish",
+                    "a watcher has a newer ring than there is",
+                    LOG_TEXT("role", publish_role_name(peer->role)),
+                    LOG_TEXT("name", peer->name), LOG_U64("its_epoch", epoch),
+                    LOG_U64("epoch", newest));
+    }
     if (peer->connection != NULL) {
         LOG_NOTE(publish->env->log, "publish",
                  "a watcher was replaced by one of the same name",
@@ -281,8 +289,9 @@ static void peer_connect(struct publish *publish, struct peer *peer,
     }
     peer->connection = connection;
     peer->waiting = false;
-    /* Not what it had acknowledged before: it may have started anew since. */
-    peer->acked_epoch = epoch;
+    /* Not what it had acknowledged before: it may have started anew since.  A
+     * ring from the future is not one of ours, so it vouches for nothing. */
+    peer->acked_epoch = epoch > newest ? 0 : epoch;
     peer->sent_epoch = epoch;
 }
 
@@ -297,13 +306,6 @@ enum err publish_watch(struct publish *publish, enum publish_role role,
 
     if (e != ERR_OK) {
         return e;
-    }
-    if (epoch > newest) {
-        LOG_WARNING(publish->env->log, "publish",
-                    "a watcher has a newer ring than there is",
-                    LOG_TEXT("role", publish_role_name(role)),
-                    LOG_TEXT("name", name), LOG_U64("its_epoch", epoch),
-                    LOG_U64("epoch", newest));
     }
     peer_connect(publish, peer, epoch, connection);
     if (role == PUBLISH_ROUTER && publish->fencing && epoch == newest) {

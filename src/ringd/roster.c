@@ -69,8 +69,7 @@ enum err roster_change_set(struct roster_change *change, struct slice field,
 /* Cuts *rest at the first occurrence of c; what was before it is returned. */
 static struct slice cut(struct slice *rest, char c)
 {
-    const char *at =
-        rest->size == 0 ? NULL : memchr(rest->at, c, rest->size);
+    const char *at = rest->size == 0 ? NULL : memchr(rest->at, c, rest->size);
     struct slice head = *rest;
 
     if (at == NULL) {

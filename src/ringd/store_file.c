@@ -16,7 +16,7 @@ struct store_file {
     const struct mem *mem;
     int lock; /* of <path>.lock: the document itself is replaced */
     char path[PATH_MAX];
-    char next[PATH_MAX];   /* what is written before it is renamed */
+    char next[PATH_MAX + 8]; /* what is written before it is renamed */
     char folder[PATH_MAX];
 };
 
@@ -81,16 +81,14 @@ static enum err document_read(const struct store_file *store, int fd,
                        store->path);
     }
     if (status.st_size > RING_DOCUMENT_SIZE_MAX) {
-        return err_why(why, ERR_LIMIT,
-                       "%.300s has %lld bytes; allowed are at most %d",
-                       store->path, (long long)status.st_size,
-                       RING_DOCUMENT_SIZE_MAX);
+        return err_why(
+            why, ERR_LIMIT, "%.300s has %lld bytes; allowed are at most %d",
+            store->path, (long long)status.st_size, RING_DOCUMENT_SIZE_MAX);
     }
     char *text = mem_alloc(store->mem, (size_t)status.st_size + 1);
 
     if (text == NULL) {
-        return err_why(why, ERR_NOMEM, "no memory to read %.300s",
-                       store->path);
+        return err_why(why, ERR_NOMEM, "no memory to read %.300s", store->path);
     }
     if (bytes_read(fd, text, (size_t)status.st_size) != ERR_OK) {
         mem_free(store->mem, text);
@@ -110,8 +108,7 @@ static enum err file_get(void *context, char **out, size_t *size,
 
     if (fd < 0 && errno == ENOENT) {
         memset(version, 0, sizeof *version);
-        return err_why(why, ERR_UNKNOWN, "there is no %.300s yet",
-                       store->path);
+        return err_why(why, ERR_UNKNOWN, "there is no %.300s yet", store->path);
     }
     if (fd < 0) {
         return trouble(why, "open", store->path);
@@ -215,7 +212,7 @@ static void file_close(void *context)
 
 static enum err lock_take(struct store_file *store, struct why *why)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 8];
 
     (void)snprintf(path, sizeof path, "%s.lock", store->path);
     store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -251,8 +248,7 @@ static enum err paths_make(struct store_file *store, const char *path,
                        path, (size_t)PATH_MAX - sizeof ".lock");
     }
     memcpy(store->path, path, strlen(path) + 1);
-    (void)snprintf(store->next, sizeof store->next, "%.*s.next",
-                   PATH_MAX - 6, path);
+    (void)snprintf(store->next, sizeof store->next, "%s.next", store->path);
     memcpy(store->folder, slash == NULL ? "." : path,
            slash == NULL ? 1 : folder_size);
     return ERR_OK;

@@ -1,7 +1,10 @@
 #include "router/dispatch.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/log.h"
+#include "core/admin_line.h"
 #include "core/slot.h"
 #include "node/process.h"
 #include "router/router_private.h"
@@ -263,29 +266,23 @@ static bool broadcast(struct session *session, const struct request *request,
 static void dispatch_flush(struct session *session,
                            const struct request *request)
 {
-    struct request copy = *request;
-    struct slice rest = request->rest;
-    struct slice word = {0};
-    struct slice last = {0};
-    int64_t delay_s;
+    struct admin_line line = admin_flush_read(request);
+    char words[sizeof "flush_all -2147483648"];
+    struct request anew = *request;
 
-    while (request_next_word(&rest, &word)) {
-        last = word;
-    }
-    copy.noreply = slice_equal(last, SLICE("noreply"));
-    rest = request->rest;
-    if (request_next_word(&rest, &word) &&
-        !slice_equal(word, SLICE("noreply")) &&
-        !slice_read_i64(word, INT32_MIN, INT32_MAX, &delay_s)) {
-        session_answer(session, copy.noreply ? (struct slice){0}
-                                             : wire_line(WIRE_BAD_EXPTIME));
+    if (!line.valid) {
+        if (!line.noreply) {
+            session_answer(session, wire_line(WIRE_BAD_EXPTIME));
+        }
         return;
     }
-    if (copy.noreply) {
-        /* Written anew without it: the word may stand right after flush_all. */
-        copy.line.size = (size_t)(last.at - copy.line.at);
-    }
-    if (!broadcast(session, &copy, CALL_FLUSH) && !copy.noreply) {
+    int size =
+        snprintf(words, sizeof words, "flush_all %lld", (long long)line.number);
+
+    check(size > 0 && (size_t)size < sizeof words);
+    anew.line = (struct slice){words, (size_t)size};
+    anew.noreply = line.noreply;
+    if (!broadcast(session, &anew, CALL_FLUSH) && !line.noreply) {
         session_answer(session, wire_line(WIRE_NO_RING));
     }
 }
@@ -310,25 +307,16 @@ static void dispatch_stats(struct session *session,
 static void dispatch_verbosity(struct session *session,
                                const struct request *request)
 {
-    struct slice rest = request->rest;
-    struct slice word;
-    uint64_t level;
+    struct admin_line line = admin_verbosity_read(request);
 
-    if (!request_next_word(&rest, &word)) {
-        session_answer(session, wire_line(WIRE_ERROR));
-        return;
+    if (line.valid) {
+        log_level_set(session->worker->env->log,
+                      line.number == 0 ? LOG_INFO : LOG_DEBUG);
     }
-    if (!slice_read_u64(word, UINT32_MAX, &level)) {
-        session_answer(session, wire_line(WIRE_BAD_FORMAT));
-        return;
+    if (!line.noreply) {
+        session_answer(session, line.valid ? SLICE("OK\r\n")
+                                           : wire_line(WIRE_BAD_FORMAT));
     }
-    log_level_set(session->worker->env->log, level == 0 ? LOG_INFO : LOG_DEBUG);
-    while (request_next_word(&rest, &word)) {
-        if (slice_equal(word, SLICE("noreply"))) {
-            return;
-        }
-    }
-    session_answer(session, SLICE("OK\r\n"));
 }
 
 static void dispatch_local(struct session *session,

@@ -144,7 +144,8 @@ void session_finish(struct session *session, struct call *call,
         session_emit(session, session->head, held);
         head_pop(session);
     }
-    if (session->inflight == 0 && session->held.capacity > 0) {
+    if (session->inflight == 0) {
+        conn_hold(session->conn, false);
         held_release(session);
     }
     conn_flush_later(session->conn);
@@ -162,6 +163,7 @@ struct call *session_call(struct session *session, enum call_kind kind)
     }
     if (session->inflight == 0) {
         session->epoch = worker->ring != NULL ? worker->ring->epoch : 0;
+        conn_hold(session->conn, true);
     }
     call->session = session;
     call->kind = kind;

@@ -17,6 +17,7 @@ const struct metric_spec router_metric_specs[ROUTER_METRIC_COUNT] = {
 
 struct stats_merge {
     bool general; /* `stats` without a word */
+    bool reset;   /* `stats reset` was done */
     bool refused; /* no shard knew what was asked for */
     size_t count;
     struct stats_row {
@@ -129,7 +130,8 @@ void stats_merge_add(struct stats_merge *merge, struct slice answer)
                                  line.at[line.size - 1] == '\r')) {
             line.size--;
         }
-        any = any || slice_equal(line, SLICE("END"));
+        merge->reset = merge->reset || slice_equal(line, SLICE("RESET"));
+        any = any || merge->reset || slice_equal(line, SLICE("END"));
         if (request_next_word(&line, &word) &&
             slice_equal(word, SLICE("STAT")) &&
             request_next_word(&line, &name) &&
@@ -236,6 +238,8 @@ void stats_merge_answer(struct session *session)
 
     if (merge == NULL || room == NULL) {
         session_answer(session, wire_line(WIRE_NO_MEMORY_WRITE));
+    } else if (merge->reset) {
+        (void)conn_append(session->conn, SLICE("RESET\r\n"));
     } else if (merge->count == 0 && merge->refused) {
         (void)conn_append(session->conn, wire_line(WIRE_ERROR));
     } else {

@@ -254,7 +254,9 @@ static void worker_drain_visit(void *context, struct conn *conn)
             return;
         }
     }
-    session_drain(conn_owner(conn));
+    if (conn_owner(conn) != NULL) { /* else abandoned by an upstream */
+        session_drain(conn_owner(conn));
+    }
 }
 
 static void worker_drain(void *context)

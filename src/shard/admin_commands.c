@@ -1,73 +1,44 @@
 /* The commands without a key: flush_all version verbosity quit ring mn. */
 #include "base/check.h"
 #include "base/log.h"
+#include "core/admin_line.h"
 #include "node/process.h"
 #include "shard/commands.h"
 #include "shard/shard_private.h"
 
-enum { ADMIN_WORDS_MAX = 4 };
-
-static size_t words_of(const struct request *request,
-                       struct slice words[ADMIN_WORDS_MAX])
-{
-    struct slice rest = request->rest;
-    size_t count = 0;
-
-    while (count < ADMIN_WORDS_MAX && request_next_word(&rest, &words[count])) {
-        count++;
-    }
-    return count;
-}
-
-/* flush_all [delay] [noreply].  A negative delay means now. */
 static void admin_flush(struct session *session, const struct request *request)
 {
     struct worker *worker = session->worker;
-    struct slice words[ADMIN_WORDS_MAX] = {0};
-    size_t count = words_of(request, words);
-    struct request answered = *request;
-    int64_t delay_s = 0;
+    struct admin_line line = admin_flush_read(request);
+    struct slice answer = SLICE("OK\r\n");
 
-    answered.noreply =
-        count > 0 && slice_equal(words[count - 1], SLICE("noreply"));
-    count -= answered.noreply;
     metric_add(&worker->metrics.cmd_flush, 1);
     if (worker->options->no_flush) {
-        session_reply(session, &answered, wire_line(WIRE_FLUSH_DISABLED));
-        return;
+        answer = wire_line(WIRE_FLUSH_DISABLED);
+    } else if (!line.valid) {
+        answer = wire_line(WIRE_BAD_EXPTIME);
+    } else {
+        engine_flush(worker->engine,
+                     line.number > 0 ? worker_expires_ms(worker, line.number)
+                                     : worker_now(worker).ms);
     }
-    if (count > 0 &&
-        !slice_read_i64(words[0], INT32_MIN, INT32_MAX, &delay_s)) {
-        session_reply(session, &answered, wire_line(WIRE_BAD_EXPTIME));
-        return;
+    if (!line.noreply) {
+        session_answer(session, answer);
     }
-    uint64_t now_ms = worker_now(worker).ms;
-    uint64_t at_ms = delay_s > 0 ? worker_expires_ms(worker, delay_s) : now_ms;
-
-    engine_flush(worker->engine, at_ms);
-    session_reply(session, &answered, SLICE("OK\r\n"));
 }
 
-/* verbosity <level> [noreply] */
 static void admin_verbosity(struct session *session,
                             const struct request *request)
 {
-    struct slice words[ADMIN_WORDS_MAX] = {0};
-    size_t count = words_of(request, words);
-    uint64_t level = 0;
+    struct admin_line line = admin_verbosity_read(request);
 
-    if (count == 0) {
-        session_answer(session, wire_line(WIRE_ERROR));
-        return;
+    if (line.valid) {
+        log_level_set(session->worker->shard->env->log,
+                      line.number == 0 ? LOG_INFO : LOG_DEBUG);
     }
-    if (!slice_read_u64(words[0], UINT32_MAX, &level)) {
-        session_answer(session, wire_line(WIRE_BAD_FORMAT));
-        return;
-    }
-    log_level_set(session->worker->shard->env->log,
-                  level == 0 ? LOG_INFO : LOG_DEBUG);
-    if (!slice_equal(words[count - 1], SLICE("noreply"))) {
-        session_answer(session, SLICE("OK\r\n"));
+    if (!line.noreply) {
+        session_answer(session, line.valid ? SLICE("OK\r\n")
+                                           : wire_line(WIRE_BAD_FORMAT));
     }
 }
 
@@ -75,13 +46,14 @@ static void admin_verbosity(struct session *session,
  * a router that is behind learns it from that. */
 static void admin_ring(struct session *session, const struct request *request)
 {
-    struct slice words[ADMIN_WORDS_MAX] = {0};
-    size_t count = words_of(request, words);
+    struct slice rest = request->rest;
+    struct slice word;
     uint64_t epoch;
     char line[32] = "RING ";
     size_t size = sizeof "RING " - 1;
 
-    if (count != 1 || !slice_read_u64(words[0], RING_EPOCH_MAX, &epoch)) {
+    if (!request_next_word(&rest, &word) ||
+        !slice_read_u64(word, RING_EPOCH_MAX, &epoch)) {
         session_answer(session, wire_line(WIRE_BAD_FORMAT));
         return;
     }

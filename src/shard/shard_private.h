@@ -15,6 +15,7 @@ struct shard {
     char name[RING_NAME_SIZE_MAX + 1];
     uint64_t started_wall_ms, started_mono_ms;
     struct engine *engine;
+    metric_t reset_at[SHARD_METRIC_COUNT]; /* counters at `stats reset` */
     struct crew *crew;
     struct worker *workers[CREW_WORKERS_MAX];
     struct follower *follower; /* NULL: stands alone */

@@ -98,11 +98,25 @@ static void stats_ring(struct shard *shard, struct text *out)
     stat_u64(out, "ring_connected", state.connected);
 }
 
+/* Counters only rise, for Prometheus; `stats` counts from the last reset. */
+static void stats_reset(struct shard *shard)
+{
+    uint64_t sums[SHARD_METRIC_COUNT];
+
+    metrics_sum(shard, sums);
+    for (size_t i = 0; i < SHARD_METRIC_COUNT; i++) {
+        metric_set(&shard->reset_at[i], sums[i]);
+    }
+}
+
 static void stats_general(struct shard *shard, struct text *out)
 {
     uint64_t sums[SHARD_METRIC_COUNT];
 
     metrics_sum(shard, sums);
+    for (size_t i = 0; i < SHARD_METRIC_COUNT; i++) {
+        sums[i] -= metric_get(&shard->reset_at[i]);
+    }
     stats_process(shard, out);
     stats_crew(shard, out);
     for (size_t i = 0; i < SHARD_METRIC_COUNT; i++) {
@@ -208,6 +222,11 @@ bool stats_write(struct shard *shard, struct slice what, struct text *out)
         {{"slabs", 5}, stats_slabs},
     };
 
+    if (slice_equal(what, SLICE("reset"))) {
+        stats_reset(shard);
+        text_add(out, "RESET\r\n");
+        return true;
+    }
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         if (slice_equal(what, pages[i].name)) {
             pages[i].write(shard, out);

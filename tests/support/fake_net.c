@@ -6,47 +6,11 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/rand.h"
-#include "support/fake_stream.h"
+#include "support/fake_inside.h"
 
-enum { MOODS_MAX = 64, FIRST_FREE_PORT = 40000 };
+enum { FIRST_FREE_PORT = 40000 };
 
-struct net_watch {
-    struct net_poller *poller;
-    struct net_watch *next;
-    int handle;
-    unsigned events;
-    net_ready *ready;
-    void *ready_context;
-    bool is_dead; /* destroyed while its poller was calling */
-};
-
-struct net_poller {
-    struct fake_net *fake;
-    struct net_watch *watches;
-    bool is_woken, is_calling;
-};
-
-struct fake_net {
-    const struct mem *mem;
-    struct fake_net_options options;
-    struct rand rand;
-    struct net table;
-    uint64_t now_ns;
-    struct fake_socket **sockets; /* by handle; NULL: free */
-    size_t socket_count;          /* slots */
-    size_t poller_count, watch_count;
-    unsigned next_port;
-    int accept_error;
-    struct {
-        char text[NET_ADDRESS_SIZE_MAX];
-        enum fake_mood mood;
-    } moods[MOODS_MAX];
-    size_t mood_count;
-    uint64_t reads, writes, changes;
-};
-
-static struct fake_socket *socket_at(const struct fake_net *fake, int handle)
+struct fake_socket *fake_socket_at(const struct fake_net *fake, int handle)
 {
     check(handle >= 0 && (size_t)handle < fake->socket_count);
     check(fake->sockets[handle] != NULL);
@@ -82,11 +46,6 @@ static void socket_remove(struct fake_net *fake, int handle)
     fake->sockets[handle] = NULL;
 }
 
-static uint64_t delay_ns(struct fake_net *fake)
-{
-    return rand_below(&fake->rand, fake->options.delay_ms_max + 1) * 1000000;
-}
-
 /* --- addresses --- */
 
 static enum err fake_resolve(void *context, const char *text,
@@ -114,7 +73,7 @@ static const char *text_of(const struct net_address *address)
 static enum err fake_local_text(void *context, int handle, char *out,
                                 size_t size)
 {
-    const struct fake_socket *at = socket_at(context, handle);
+    const struct fake_socket *at = fake_socket_at(context, handle);
     int written = snprintf(out, size, "%s", at->text);
 
     return written >= 0 && (size_t)written < size ? ERR_OK : ERR_LIMIT;
@@ -202,7 +161,7 @@ static int fake_connect(void *context, const struct net_address *address)
     (void)snprintf(at->text, sizeof at->text, "client:%d", handle);
     at->is_connecting = true;
     at->connected_ns =
-        mood == FAKE_SILENT ? UINT64_MAX : fake->now_ns + delay_ns(fake);
+        mood == FAKE_SILENT ? UINT64_MAX : fake->now_ns + fake_delay_ns(fake);
     if (mood == FAKE_REFUSES || (mood == FAKE_LISTENS && listener == NULL)) {
         at->error = ECONNREFUSED;
     } else if (mood == FAKE_LISTENS) {
@@ -218,7 +177,7 @@ static int fake_connect(void *context, const struct net_address *address)
 
 static int fake_connect_error(void *context, int handle)
 {
-    struct fake_socket *at = socket_at(context, handle);
+    struct fake_socket *at = fake_socket_at(context, handle);
 
     at->is_connecting = false;
     return -at->error;
@@ -231,13 +190,13 @@ static int fake_accept(void *context, int listener)
     if (fake->accept_error != 0) {
         return -fake->accept_error;
     }
-    return fake_queue_pop(socket_at(fake, listener));
+    return fake_queue_pop(fake_socket_at(fake, listener));
 }
 
 static void fake_close(void *context, int handle)
 {
     struct fake_net *fake = context;
-    struct fake_socket *at = socket_at(fake, handle);
+    struct fake_socket *at = fake_socket_at(fake, handle);
     int waiting;
 
     if (at->kind == FAKE_STREAM) {
@@ -258,14 +217,14 @@ static ssize_t fake_read(void *context, int handle, void *at, size_t size)
     struct fake_net *fake = context;
 
     fake->reads++;
-    return fake_socket_read(socket_at(fake, handle), at, size);
+    return fake_socket_read(fake_socket_at(fake, handle), at, size);
 }
 
 static ssize_t fake_write(void *context, int handle, const struct iovec *pieces,
                           int piece_count)
 {
     struct fake_net *fake = context;
-    struct fake_socket *at = socket_at(fake, handle);
+    struct fake_socket *at = fake_socket_at(fake, handle);
     size_t room = fake_socket_room(at, fake->options.window);
     ssize_t taken = 0;
 
@@ -281,7 +240,7 @@ static ssize_t fake_write(void *context, int handle, const struct iovec *pieces,
         room = 1 + (size_t)rand_below(&fake->rand, room);
     }
     if (fake_socket_is_drained(at->other)) {
-        at->other->next_ns = fake->now_ns + delay_ns(fake);
+        at->other->next_ns = fake->now_ns + fake_delay_ns(fake);
     }
     check(piece_count <= NET_PIECES_MAX);
     for (int i = 0; i < piece_count && room > 0; i++) {
@@ -292,25 +251,6 @@ static ssize_t fake_write(void *context, int handle, const struct iovec *pieces,
         taken += (ssize_t)size;
     }
     return taken;
-}
-
-/* One piece for every stream that is due one. */
-static void deliver(struct fake_net *fake)
-{
-    for (size_t i = 0; i < fake->socket_count; i++) {
-        struct fake_socket *at = fake->sockets[i];
-        size_t under_way = at == NULL ? 0 : fake_socket_under_way(at);
-
-        if (under_way == 0 || at->is_held || at->next_ns > fake->now_ns) {
-            continue;
-        }
-        if (fake->options.piece_max > 0 &&
-            under_way > fake->options.piece_max) {
-            under_way = fake->options.piece_max;
-        }
-        at->visible += 1 + (size_t)rand_below(&fake->rand, under_way);
-        at->next_ns = fake->now_ns + delay_ns(fake);
-    }
 }
 
 uint64_t fake_net_next_ms(const struct fake_net *fake)
@@ -331,169 +271,6 @@ uint64_t fake_net_next_ms(const struct fake_net *fake)
         }
     }
     return next_ns == UINT64_MAX ? UINT64_MAX : (next_ns + 999999) / 1000000;
-}
-
-/* --- pollers --- */
-
-static struct net_poller *fake_poller_create(void *context)
-{
-    struct fake_net *fake = context;
-    struct net_poller *poller = mem_alloc_zeroed(fake->mem, sizeof *poller);
-
-    if (poller != NULL) {
-        poller->fake = fake;
-        fake->poller_count++;
-    }
-    return poller;
-}
-
-static void fake_poller_destroy(void *context, struct net_poller *poller)
-{
-    struct fake_net *fake = context;
-
-    check(poller->watches == NULL && !poller->is_calling);
-    fake->poller_count--;
-    mem_free(fake->mem, poller);
-}
-
-static void fake_poller_wake(void *context, struct net_poller *poller)
-{
-    (void)context;
-    poller->is_woken = true;
-}
-
-static unsigned events_of(const struct fake_net *fake,
-                          const struct net_watch *watch)
-{
-    if (watch->is_dead || watch->events == 0) {
-        return 0;
-    }
-    return fake_socket_events(socket_at(fake, watch->handle), fake->now_ns,
-                              fake->options.window) &
-           watch->events;
-}
-
-static size_t count_ready(const struct net_poller *poller)
-{
-    size_t count = 0;
-
-    for (const struct net_watch *watch = poller->watches; watch != NULL;
-         watch = watch->next) {
-        count += events_of(poller->fake, watch) != 0;
-    }
-    return count;
-}
-
-static void watches_sweep(struct net_poller *poller)
-{
-    for (struct net_watch **at = &poller->watches; *at != NULL;) {
-        struct net_watch *watch = *at;
-
-        if (watch->is_dead) {
-            *at = watch->next;
-            poller->fake->watch_count--;
-            mem_free(poller->fake->mem, watch);
-        } else {
-            at = &watch->next;
-        }
-    }
-}
-
-/* Calls all that are ready, in an order of the seed; what a call changes is
- * looked at again before the next. */
-static void call_ready(struct net_poller *poller, size_t count)
-{
-    struct fake_net *fake = poller->fake;
-    struct net_watch **ready =
-        mem_alloc(fake->mem, (count + 1) * sizeof(struct net_watch *));
-    size_t filled = 0;
-
-    check(ready != NULL);
-    for (struct net_watch *watch = poller->watches; watch != NULL;
-         watch = watch->next) {
-        if (events_of(fake, watch) != 0) {
-            size_t at = (size_t)rand_below(&fake->rand, filled + 1);
-
-            ready[filled++] = ready[at];
-            ready[at] = watch;
-        }
-    }
-    check(filled == count && !poller->is_calling);
-    poller->is_calling = true;
-    for (size_t i = 0; i < filled; i++) {
-        unsigned events = events_of(fake, ready[i]);
-
-        if (events != 0) {
-            ready[i]->ready(ready[i]->ready_context, events);
-        }
-    }
-    poller->is_calling = false;
-    mem_free(fake->mem, ready);
-    watches_sweep(poller);
-}
-
-static void fake_poller_wait(void *context, struct net_poller *poller,
-                             int64_t timeout_ms)
-{
-    struct fake_net *fake = context;
-
-    deliver(fake);
-    if (count_ready(poller) == 0 && !poller->is_woken && timeout_ms != 0) {
-        uint64_t now_ms = fake->now_ns / 1000000;
-        uint64_t until_ms = fake_net_next_ms(fake);
-
-        if (timeout_ms > 0 && now_ms + (uint64_t)timeout_ms < until_ms) {
-            until_ms = now_ms + (uint64_t)timeout_ms;
-        }
-        if (until_ms != UINT64_MAX && until_ms > now_ms) {
-            fake->now_ns = until_ms * 1000000;
-        }
-        deliver(fake);
-    }
-    poller->is_woken = false;
-    call_ready(poller, count_ready(poller));
-}
-
-static struct net_watch *
-fake_watch_create(void *context, struct net_poller *poller, int handle,
-                  unsigned events, net_ready *ready, void *ready_context)
-{
-    struct fake_net *fake = context;
-    struct net_watch *watch = mem_alloc_zeroed(fake->mem, sizeof *watch);
-
-    (void)socket_at(fake, handle);
-    if (watch == NULL) {
-        return NULL;
-    }
-    *watch = (struct net_watch){.poller = poller,
-                                .next = poller->watches,
-                                .handle = handle,
-                                .events = events,
-                                .ready = ready,
-                                .ready_context = ready_context};
-    poller->watches = watch;
-    fake->watch_count++;
-    return watch;
-}
-
-static void fake_watch_change(void *context, struct net_watch *watch,
-                              unsigned events)
-{
-    struct fake_net *fake = context;
-
-    check(!watch->is_dead);
-    fake->changes++;
-    watch->events = events;
-}
-
-static void fake_watch_destroy(void *context, struct net_watch *watch)
-{
-    (void)context;
-    check(!watch->is_dead);
-    watch->is_dead = true;
-    if (!watch->poller->is_calling) {
-        watches_sweep(watch->poller);
-    }
 }
 
 /* --- the fake --- */
@@ -524,14 +301,8 @@ struct fake_net *fake_net_create(const struct mem *mem,
         .read = fake_read,
         .write = fake_write,
         .close = fake_close,
-        .poller_create = fake_poller_create,
-        .poller_destroy = fake_poller_destroy,
-        .poller_wait = fake_poller_wait,
-        .poller_wake = fake_poller_wake,
-        .watch_create = fake_watch_create,
-        .watch_change = fake_watch_change,
-        .watch_destroy = fake_watch_destroy,
     };
+    fake_poller_table(&fake->table);
     return fake;
 }
 
@@ -603,7 +374,7 @@ void fake_net_mood(struct fake_net *fake, const char *text, enum fake_mood mood)
     while (i < fake->mood_count && strcmp(fake->moods[i].text, text) != 0) {
         i++;
     }
-    check(i < MOODS_MAX);
+    check(i < FAKE_MOODS_MAX);
     if (i == fake->mood_count) {
         fake->mood_count++;
     }
@@ -613,17 +384,17 @@ void fake_net_mood(struct fake_net *fake, const char *text, enum fake_mood mood)
 
 void fake_net_reset(struct fake_net *fake, int handle)
 {
-    fake_socket_reset(socket_at(fake, handle));
+    fake_socket_reset(fake_socket_at(fake, handle));
 }
 
 void fake_net_hold(struct fake_net *fake, int handle, bool hold)
 {
-    socket_at(fake, handle)->is_held = hold;
+    fake_socket_at(fake, handle)->is_held = hold;
 }
 
 void fake_net_finish(struct fake_net *fake, int handle)
 {
-    struct fake_socket *at = socket_at(fake, handle);
+    struct fake_socket *at = fake_socket_at(fake, handle);
 
     at->is_finished = true;
     if (at->other != NULL) {

@@ -20,15 +20,15 @@ static inline void patience_nap(void)
     (void)nanosleep(&millisecond, NULL);
 }
 
-#define eventually(condition)                                                  \
-    ({                                                                         \
-        int left_ = PATIENCE_MS;                                               \
-        bool held_ = false;                                                    \
-                                                                               \
-        while (!(held_ = (condition)) && left_-- > 0) {                        \
-            patience_nap();                                                    \
-        }                                                                      \
-        held_;                                                                 \
+#define eventually(condition)                           \
+    ({                                                  \
+        int left_ = PATIENCE_MS;                        \
+        bool held_ = false;                             \
+                                                        \
+        while (!(held_ = (condition)) && left_-- > 0) { \
+            patience_nap();                             \
+        }                                               \
+        held_;                                          \
     })
 
 #endif

@@ -368,7 +368,8 @@ static void lines_of_many_threads_are_all_written_or_counted(void **state)
                          withheld_in(bench.output),
                      THREADS * LINES_PER_THREAD);
     /* Four events, and the clock passed through at most seven seconds. */
-    assert_true(occurrences(bench.output, " index=") <= 4 * 7 * LOG_BURST_MAX);
+    assert_true(occurrences(bench.output, " index=") <=
+                (size_t)4 * 7 * LOG_BURST_MAX);
     assert_true(withheld_in(bench.output) > 0);
     assert_int_equal(occurrences(bench.output, "\n"),
                      occurrences(bench.output, "\ntime=") + 1);

@@ -54,7 +54,7 @@ struct parsed {
 };
 
 /* Ends with NULL. */
-static struct parsed parse(bool with_operands, ...)
+static struct parsed parse(int with_operands, ...)
 {
     struct parsed parsed = {.why = {"unset"}, .notice = {"unset"}};
     char program[] = "torc-sample";
@@ -68,13 +68,13 @@ static struct parsed parse(bool with_operands, ...)
     }
     va_end(words);
     parsed.outcome = option_parse(&table, &parsed.options, argc, argv,
-                                  with_operands ? &parsed.operands : NULL,
+                                  with_operands != 0 ? &parsed.operands : NULL,
                                   &parsed.why, &parsed.notice);
     return parsed;
 }
 
-#define PARSE(...)          parse(false, __VA_ARGS__ __VA_OPT__(, ) NULL)
-#define PARSE_OPERANDS(...) parse(true, __VA_ARGS__ __VA_OPT__(, ) NULL)
+#define PARSE(...)          parse(0, __VA_ARGS__ __VA_OPT__(, ) NULL)
+#define PARSE_OPERANDS(...) parse(1, __VA_ARGS__ __VA_OPT__(, ) NULL)
 
 #define assert_parsed(parsed) assert_int_equal((parsed).outcome, OPTION_PARSED)
 

@@ -113,8 +113,8 @@ static void on_watch(void *context, struct http_request *request)
 
     assert(count < WATCHERS_MAX);
     watcher->site = site;
-    watcher->stream = http_answer_stream(request, "application/x-ndjson",
-                                         on_ended, watcher);
+    watcher->stream =
+        http_answer_stream(request, "application/x-ndjson", on_ended, watcher);
     if (watcher->stream != NULL) {
         http_stream_send(watcher->stream, SLICE("first\n"));
         atomic_store(&site->watcher_count, count + 1);
@@ -132,14 +132,10 @@ static void on_tick(void *context)
 static void site_open(struct site *site)
 {
     static const struct http_route routes[] = {
-        {HTTP_GET, "/hello", on_hello},
-        {HTTP_POST, "/hello", on_echo},
-        {HTTP_GET, "/items/", on_path},
-        {HTTP_DELETE, "/items/", on_path},
-        {HTTP_GET, "/items/exact", on_exact},
-        {HTTP_GET, "/query", on_query},
-        {HTTP_PUT, "/echo", on_echo},
-        {HTTP_GET, "/refuse", on_refuse},
+        {HTTP_GET, "/hello", on_hello},       {HTTP_POST, "/hello", on_echo},
+        {HTTP_GET, "/items/", on_path},       {HTTP_DELETE, "/items/", on_path},
+        {HTTP_GET, "/items/exact", on_exact}, {HTTP_GET, "/query", on_query},
+        {HTTP_PUT, "/echo", on_echo},         {HTTP_GET, "/refuse", on_refuse},
         {HTTP_GET, "/watch", on_watch},
     };
     const struct http_options options = {
@@ -227,9 +223,9 @@ static void ask(const struct site *site, const char *words,
                 char out[ANSWER_SIZE_MAX])
 {
     char request[1024];
-    int size = snprintf(request, sizeof request,
-                        "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-                        words);
+    int size =
+        snprintf(request, sizeof request,
+                 "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", words);
     int handle = dial(site);
 
     say(handle, request, (size_t)size);
@@ -340,8 +336,9 @@ static void a_connection_serves_several_requests(void **state)
 
 static void a_body_arrives_whole_whatever_its_pieces(void **state)
 {
-    static const char head[] = "PUT /echo HTTP/1.1\r\nHost: x\r\n"
-                               "Content-Length: 10\r\nConnection: close\r\n\r\n";
+    static const char head[] =
+        "PUT /echo HTTP/1.1\r\nHost: x\r\n"
+        "Content-Length: 10\r\nConnection: close\r\n\r\n";
     char answer[ANSWER_SIZE_MAX];
     struct site site;
 
@@ -396,8 +393,12 @@ static void what_is_too_large_is_refused_and_the_server_lives(void **state)
 static void garbage_is_not_obeyed(void **state)
 {
     static const char *const rubbish[] = {
-        "\r\n\r\n\r\n", "GET\r\n\r\n", "get hello\r\n", "GET /hello\r\n\r\n",
-        "GET /hello HTTP/9.9\r\n\r\n", "BREW /hello HTTP/1.1\r\n\r\n",
+        "\r\n\r\n\r\n",
+        "GET\r\n\r\n",
+        "get hello\r\n",
+        "GET /hello\r\n\r\n",
+        "GET /hello HTTP/9.9\r\n\r\n",
+        "BREW /hello HTTP/1.1\r\n\r\n",
         "PUT /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         "PUT /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     };
@@ -618,8 +619,8 @@ static void posts_of_many_threads_run_on_the_server_s_own(void **state)
     (void)state;
     site_open(&site);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, post_many, &site), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, post_many, &site),
+                         0);
     }
     for (int i = 0; i < 4; i++) {
         (void)pthread_join(threads[i], NULL);
@@ -663,8 +664,8 @@ static void the_tick_comes_about_once_a_second(void **state)
 
 static void an_address_that_cannot_be_had_is_named(void **state)
 {
-    const char *const wrong[] = {"127.0.0.1", "127.0.0.1:70000", "::1:80",
-                                 "unix:/tmp/x", "", NULL};
+    const char *const wrong[] = {
+        "127.0.0.1", "127.0.0.1:70000", "::1:80", "unix:/tmp/x", "", NULL};
     struct http_options options = {.address = NULL};
     struct http_server *server = NULL;
     struct site site;
