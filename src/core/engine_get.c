@@ -96,6 +96,7 @@ get_existing(struct engine_thread *thread, const struct engine_now *now,
     uint32_t before;
     uint32_t after = atomic_load_explicit(relocations, memory_order_relaxed);
 
+    engine_prefetch_bucket(thread->engine, key->hash);
     do {
         before = after;
         for (unsigned choice = 0; choice < 2; choice++) {

@@ -120,7 +120,10 @@ static bool token_read(struct request *out, const struct meta_flag *flag,
         out->flags = (uint32_t)number;
         return true;
     case TOKEN_MODE:
-        out->mode = flag->token.size > 0 ? flag->token.at[0] : '\0';
+        out->mode = '\0';
+        if (flag->token.size > 0) {
+            out->mode = flag->token.at[0];
+        }
         return true;
     case TOKEN_NONE:
     case TOKEN_OPAQUE: return true;

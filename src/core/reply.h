@@ -22,12 +22,12 @@ enum reply_expect {
 };
 
 enum reply_kind {
-    REPLY_HIT,    /* VALUE, VA */
-    REPLY_MISS,   /* END alone, EN */
-    REPLY_LINE,   /* any other line that was expected, HD included */
+    REPLY_HIT,  /* VALUE, VA */
+    REPLY_MISS, /* END alone, EN */
+    REPLY_LINE, /* any other line that was expected, HD included */
     REPLY_STATS,
-    REPLY_ERROR,  /* ERROR, CLIENT_ERROR, SERVER_ERROR */
-    REPLY_MOVED,  /* SERVER_ERROR moved <epoch> */
+    REPLY_ERROR, /* ERROR, CLIENT_ERROR, SERVER_ERROR */
+    REPLY_MOVED, /* SERVER_ERROR moved <epoch> */
 };
 
 enum reply_outcome {
@@ -45,16 +45,23 @@ struct reply {
     struct slice block; /* EXPECT_VALUE hit: the VALUE line, the data and their
                          * endings, without END: what a multi-get passes on */
     struct slice value; /* the data, without its ending */
-    struct slice key;   /* EXPECT_VALUE hit: the key it says it answers */
+    struct slice key;   /* EXPECT_VALUE hit: the key it says it answers; that it
+                         * is the one asked for, the caller checks */
     uint64_t epoch;     /* REPLY_MOVED */
     const char *why;
 };
 
 struct reply_parser {
     uint64_t value_size_max; /* a larger value is REPLY_BROKEN */
-    size_t scanned;          /* the parser's own: where to look on */
+    size_t scanned; /* the parser's own: where to look on; 0 to begin */
 };
 
+/* input starts at an answer's first byte and is whatever has arrived of it and
+ * of what follows.  After MORE the caller calls again with the same bytes and
+ * more behind them.  After a VALUE or VA line `needed` is exact.
+ *
+ * Lines end in "\r\n" and have at most REPLY_LINE_SIZE_MAX bytes, a list has
+ * at most STATS_REPLY_SIZE_MAX. */
 enum reply_outcome reply_parse(struct reply_parser *parser,
                                enum reply_expect expect, struct slice input,
                                struct reply *out);

@@ -107,11 +107,20 @@ static void missed_note(struct batch *batch, const struct op *op)
     }
 }
 
+/* "EN k<key>": the miss of one mg, with the key it asked to be told. */
+static bool miss_line_is(const struct op *op, struct slice line)
+{
+    char text[4 + DEMO_KEY_SIZE_MAX] = "EN k";
+
+    return slice_equal(
+        line, (struct slice){text, 4 + demo_key_write(text + 4, op->keys[0])});
+}
+
 static bool reading_ends(const struct op *op, struct slice line)
 {
     switch (op->kind) {
     case OP_GET: return slice_equal(line, SLICE("END"));
-    case OP_META_GET: return slice_equal(line, SLICE("EN"));
+    case OP_META_GET: return miss_line_is(op, line);
     case OP_META_GET_QUIET: return slice_equal(line, SLICE("MN"));
     default: return false;
     }

@@ -49,16 +49,31 @@ static bool hit_read(struct slice line, struct hit *hit)
            slice_read_u64(words.at[4], UINT64_MAX, &hit->cas);
 }
 
-static enum err hit_add_json(struct reading *reading, const struct hit *hit)
+static enum err hit_describe(const struct reading *reading,
+                             const struct hit *hit, json_t *object)
 {
-    json_t *object =
-        json_pack("{s:I, s:I, s:I}", "flags", (json_int_t)hit->flags, "cas",
-                  (json_int_t)hit->cas, "size", (json_int_t)hit->size);
+    char cas[24];
     enum err e = kv_json_set(reading->env, object, "key", hit->key);
 
-    if (e == ERR_OK) {
-        e = kv_json_set(reading->env, object, "value", hit->value);
+    /* As text: 64 bits do not survive every JSON reader's numbers. */
+    (void)snprintf(cas, sizeof cas, "%llu", (unsigned long long)hit->cas);
+    if (e != ERR_OK ||
+        json_object_set_new(object, "flags",
+                            json_integer((json_int_t)hit->flags)) != 0 ||
+        json_object_set_new(object, "cas", json_string(cas)) != 0 ||
+        json_object_set_new(object, "size",
+                            json_integer((json_int_t)hit->size)) != 0) {
+        return ERR_NOMEM;
     }
+    return kv_json_set(reading->env, object, "value", hit->value);
+}
+
+static enum err hit_add_json(const struct reading *reading,
+                             const struct hit *hit)
+{
+    json_t *object = json_object();
+    enum err e = hit_describe(reading, hit, object);
+
     if (e != ERR_OK) {
         json_decref(object);
         return e;

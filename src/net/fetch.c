@@ -340,9 +340,11 @@ static bool post_prepare(struct fetch *fetch)
 
 /* --- the thread -------------------------------------------------------- */
 
-static void fetch_finish_transfers(struct fetch *fetch)
+/* Whether one has: then there may be more to begin. */
+static bool fetch_finish_transfers(struct fetch *fetch)
 {
     CURLMsg *message;
+    bool finished = false;
     int left;
 
     while ((message = curl_multi_info_read(fetch->multi, &left)) != NULL) {
@@ -351,12 +353,14 @@ static void fetch_finish_transfers(struct fetch *fetch)
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
+        finished = true;
         if (message->easy_handle == fetch->watch.easy) {
             watch_close(fetch, code);
         } else {
             post_close(fetch, code);
         }
     }
+    return finished;
 }
 
 static void *fetch_run(void *context)
@@ -370,9 +374,8 @@ static void *fetch_run(void *context)
 
         posts_turn(fetch);
         (void)curl_multi_perform(fetch->multi, &running);
-        fetch_finish_transfers(fetch);
-        if (!fetch->watch.open) {
-            wait_ms = watch_turn(fetch);
+        if (fetch_finish_transfers(fetch)) {
+            continue;
         }
         wait_ms = wait_ms > FETCH_TURN_MS_MAX ? FETCH_TURN_MS_MAX : wait_ms;
         (void)curl_multi_poll(fetch->multi, NULL, 0, (int)wait_ms, NULL);

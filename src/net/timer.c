@@ -1,3 +1,4 @@
+/* The timer wheels of a loop. */
 #include "net/wheel.h"
 
 #include "base/check.h"

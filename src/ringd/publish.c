@@ -166,17 +166,35 @@ static bool has_acked(const struct publish *publish, const char *name)
     return peer != NULL && peer->acked_epoch >= publish->committed.ring->epoch;
 }
 
+static bool is_loser(const struct publish *publish, const char *name)
+{
+    uint16_t index = ring_member_find(publish->open.ring, name);
+
+    return index != RING_NOBODY && publish->loses[index];
+}
+
+/* A connected member that only gains is waited for too: a router that knew
+ * before it would be sent back and forth. */
+static bool holds_up(const struct publish *publish, const struct peer *peer)
+{
+    const struct ring *next = publish->committed.ring;
+
+    return peer->role == PUBLISH_SHARD && peer->connection != NULL &&
+           peer->acked_epoch < next->epoch &&
+           ring_member_find(next, peer->name) != RING_NOBODY &&
+           !is_loser(publish, peer->name);
+}
+
 /* Whether the fence may open without waiting for its time; names who is
  * missing. */
 static bool fence_is_complete(const struct publish *publish,
                               char missing[MISSING_WORDS_SIZE])
 {
     const struct ring *open = publish->open.ring;
-    const struct ring *next = publish->committed.ring;
 
     missing[0] = '\0';
     if (open == NULL) {
-        missing_add(missing, "(started a moment ago)");
+        missing_add(missing, "(just started)");
         return false;
     }
     for (size_t i = 0; i < open->member_count; i++) {
@@ -186,9 +204,7 @@ static bool fence_is_complete(const struct publish *publish,
     }
     for (const struct peer *peer = publish->peers.first; peer != NULL;
          peer = peer->next) {
-        if (peer->role == PUBLISH_SHARD && peer->connection != NULL &&
-            peer->acked_epoch < next->epoch &&
-            ring_member_find(next, peer->name) != RING_NOBODY) {
+        if (holds_up(publish, peer)) {
             missing_add(missing, peer->name);
         }
     }
@@ -214,11 +230,14 @@ static void fence_look(struct publish *publish, uint64_t now_ms)
     if (fence_is_complete(publish, missing)) {
         fence_open(publish, now_ms);
     } else if (now_ms >= publish->fence_ends_ms) {
-        publish->books.fence_timeouts++;
-        LOG_WARNING(publish->env->log, "publish",
-                    "not all shards acknowledged the ring in time",
-                    LOG_U64("epoch", publish->committed.ring->epoch),
-                    LOG_TEXT("missing", missing));
+        /* After a start waiting is the rule, not a fault. */
+        bool fault = publish->open.ring != NULL;
+
+        publish->books.fence_timeouts += fault;
+        LOG_AT(publish->env->log, fault ? LOG_WARN : LOG_INFO, "publish",
+               "not all shards acknowledged the ring in time",
+               LOG_U64("epoch", publish->committed.ring->epoch),
+               LOG_TEXT("missing", missing));
         fence_open(publish, now_ms);
     }
 }

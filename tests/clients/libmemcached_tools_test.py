@@ -14,7 +14,7 @@ TIMEOUT_S = 30
 
 
 class Tools:
-    """Runs memcp and its kin against one server, in a folder of its own."""
+    """Runs memccp and its kin against one server, in a folder of its own."""
 
     def __init__(self, target, folder):
         self.target = target
@@ -40,36 +40,36 @@ class Tools:
 
     def store(self, name, text, *options):
         self.file(name, text)
-        self.must("memcp", *options, name)
+        self.must("memccp", *options, name)
 
 
-def memcp_and_memcat(tools):
+def memccp_and_memccat(tools):
     tools.store("tool-plain", "a file")
-    require_equal(tools.must("memcat", "tool-plain").strip(), "a file",
-                  "memcat")
+    require_equal(tools.must("memccat", "tool-plain").strip(), "a file",
+                  "memccat")
 
 
-def memcp_of_a_large_file(tools):
+def memccp_of_a_large_file(tools):
     text = "0123456789abcdef" * 6250
     tools.store("tool-large", text)
-    require_equal(tools.must("memcat", "tool-large").strip("\n"), text,
-                  "memcat of 100 kB")
+    require_equal(tools.must("memccat", "tool-large").strip("\n"), text,
+                  "memccat of 100 kB")
 
 
-def memcp_with_flags(tools):
+def memccp_with_flags(tools):
     tools.store("tool-flags", "x", "--flag=42")
-    output = tools.must("memcat", "--flags", "tool-flags")
-    require("42" in output, f"memcat --flags shows {output!r}")
+    output = tools.must("memccat", "--flags", "tool-flags")
+    require("42" in output, f"memccat --flags shows {output!r}")
 
 
-def memcp_of_many_files(tools):
+def memccp_of_many_files(tools):
     names = [f"tool-many-{i}" for i in range(100)]
     for name in names:
         tools.file(name, name)
-    tools.must("memcp", *names)
-    output = tools.must("memcat", *names)
+    tools.must("memccp", *names)
+    output = tools.must("memccat", *names)
     for name in names:
-        require(name in output, f"memcat lost {name}")
+        require(name in output, f"memccat lost {name}")
 
 
 def memcexist_tells(tools):
@@ -77,20 +77,20 @@ def memcexist_tells(tools):
     require_equal(tools.run("memcexist", "tool-there")[0], 0, "memcexist")
     require(tools.run("memcexist", "tool-nowhere")[0] != 0,
             "memcexist found a missing key")
-    require(tools.run("memcat", "tool-nowhere")[0] != 0,
+    require(tools.run("memccat", "tool-nowhere")[0] != 0,
             "memcexist left its probe behind")
 
 
 def memctouch_touches(tools):
     tools.store("tool-touch", "x")
     tools.must("memctouch", "--expire=100", "tool-touch")
-    tools.must("memcat", "tool-touch")
+    tools.must("memccat", "tool-touch")
 
 
 def memcrm_removes(tools):
     tools.store("tool-remove", "x")
     tools.must("memcrm", "tool-remove")
-    require(tools.run("memcat", "tool-remove")[0] != 0, "it is still there")
+    require(tools.run("memccat", "tool-remove")[0] != 0, "it is still there")
 
 
 def memcping_answers(tools):
@@ -106,11 +106,11 @@ def memcstat_shows_numbers(tools):
 def memcflush_empties(tools):
     tools.store("tool-flush", "x")
     tools.must("memcflush")
-    require(tools.run("memcat", "tool-flush")[0] != 0, "it is still there")
+    require(tools.run("memccat", "tool-flush")[0] != 0, "it is still there")
 
 
-CASES = (memcp_and_memcat, memcp_of_a_large_file, memcp_with_flags,
-         memcp_of_many_files, memcexist_tells, memctouch_touches,
+CASES = (memccp_and_memccat, memccp_of_a_large_file, memccp_with_flags,
+         memccp_of_many_files, memcexist_tells, memctouch_touches,
          memcrm_removes, memcping_answers, memcstat_shows_numbers,
          memcflush_empties)
 

@@ -22,7 +22,9 @@ def report(tap, prefix, line):
 
 
 def run(tap, target, _):
-    argv = ["memccapable", "-h", target.host, "-p", str(target.port), "-a"]
+    # Names go to stdout and verdicts to stderr: unbuffered, they meet again.
+    argv = ["stdbuf", "-o0", "memccapable", "-h", target.host, "-p",
+            str(target.port), "-a"]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=TIMEOUT_S)

@@ -104,6 +104,9 @@ SAMPLES = {
     rules.memory_comes_from_mem: [
         ("src/net/a.c", "    x = malloc(1);\n    free(x);\n", 2),
         ("src/net/a.c", "    return strdup(x);\n", 1),
+        ("src/net/a.c", "    x = malloc(1); /* jansson's */\n"
+         "    free(x); /* ours */\n", 2),
+        ("src/net/a.c", "    free(x); /* jansson's */\n", 0),
         ("src/base/mem.c", "    x = malloc(1);\n    free(x);\n", 0),
         ("src/net/a.c", "    mem_free(m, x); evbuffer_free(x); x->free(y);\n"
          "    /* malloc(1) */\n", 0),
@@ -128,7 +131,8 @@ SAMPLES = {
          "#include <a.h>\n#define A(x) \\\n    int x;\n"
          "enum { A_MAX = 3 };\nstruct a;\nunion u { int a; };\n"
          "typedef int number;\ntypedef int (*call)(int);\n"
-         "_Static_assert(1, \"one; two\");\nstruct a {\n    int b;\n"
+         "_Static_assert(1, \"one; two\");\n"
+         "_Static_assert(sizeof((struct a){0}.b) == 4, \"b\");\nstruct a {\n    int b;\n"
          "    void (*call)(int);\n} __attribute__((packed));\n"
          "static const int a = 1;\nint const b = 2;\n"
          "static const char *const names[] = {\"a;\", \"b\"};\n"

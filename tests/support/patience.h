@@ -21,7 +21,7 @@ static inline void patience_nap(void)
 }
 
 #define eventually(condition)                           \
-    ({                                                  \
+    __extension__({                                     \
         int left_ = PATIENCE_MS;                        \
         bool held_ = false;                             \
                                                         \

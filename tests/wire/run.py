@@ -38,7 +38,7 @@ from transcript import Replay, Wrong, load  # noqa: E402
 CUT_DENSE, CUT_BETWEEN, CUT_TAIL = 400, 50, 40
 MODES = ("whole", "cuts", "bytes")
 WORKERS = 12
-ANSWER_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 5
 FAILURES_SHOWN = 3
 
 

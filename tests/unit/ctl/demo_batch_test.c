@@ -90,9 +90,7 @@ static void say_hit(struct stage *stage, enum op_kind kind, uint32_t key)
 
 static void answer_reading(struct stage *stage, const struct op *op)
 {
-    static const char *const ends[] = {[OP_GET] = "END\r\n",
-                                       [OP_META_GET] = "EN\r\n",
-                                       [OP_META_GET_QUIET] = "MN\r\n"};
+    char name[DEMO_KEY_SIZE_MAX + 1] = "";
     bool found = false;
 
     if (stage->fault == FAULT_REFUSE_READS) {
@@ -108,8 +106,15 @@ static void answer_reading(struct stage *stage, const struct op *op)
             found = true;
         }
     }
-    if (op->kind != OP_META_GET || !found) {
-        say_text(stage, ends[op->kind]);
+    if (op->kind == OP_META_GET) {
+        if (!found) {
+            (void)demo_key_write(name, op->keys[0]);
+            say_text(stage, "EN k");
+            say_text(stage, name);
+            say_text(stage, "\r\n");
+        }
+    } else {
+        say_text(stage, op->kind == OP_GET ? "END\r\n" : "MN\r\n");
     }
 }
 
