@@ -3,6 +3,9 @@
 
 enum {
     WALK_BATCH = 16,
+    /* Pages that may be left half full in one eviction, as most of what they
+     * hold is in use: a bound to the work of the store that waits. */
+    PASSES_MAX = 8,
     PAGES_SPARE = 2, /* that tending keeps free beside the reserve */
     EVICTIONS_PER_TEND = 2,
 };
@@ -150,6 +153,8 @@ struct eviction {
     const struct engine_now *now;
     uint8_t class_id;
     uint32_t keep_most; /* chunks that may still be copied */
+    bool may_pass;      /* what is in use beyond that may stay where it is */
+    bool passed;
 };
 
 /* Copies a chunk of an item, locked, to a younger page. */
@@ -190,14 +195,32 @@ static bool chunk_move(struct engine_thread *thread, struct place *place,
     return true;
 }
 
+/* Enough was copied: the item gets another round where it is, unless that has
+ * been granted too often. */
+static bool chunk_pass(struct eviction *eviction, struct place *place,
+                       const void *chunk)
+{
+    if (!eviction->may_pass) {
+        return false;
+    }
+    if (chunk == place->item) {
+        place_set_frequency(place, place_frequency(place) - 1);
+    }
+    eviction->passed = true;
+    return true;
+}
+
 static bool chunk_keep(struct eviction *eviction, struct pair *pair,
                        struct place *place, uint64_t hash, void *chunk)
 {
     struct engine_thread *thread = eviction->thread;
     struct engine *engine = thread->engine;
 
-    if (eviction->keep_most == 0 || place_frequency(place) == 0) {
+    if (place_frequency(place) == 0) {
         return false;
+    }
+    if (eviction->keep_most == 0) {
+        return chunk_pass(eviction, place, chunk);
     }
     if (!chunk_move(thread, place, hash, chunk, eviction->class_id)) {
         /* A page is not to be had with buckets locked. */
@@ -235,18 +258,25 @@ static void chunk_evict(struct eviction *eviction, void *chunk, uint64_t hash)
     pair_unlock(&pair);
 }
 
-/* Frees the page, unless a store at work still has a chunk on it. */
-static bool page_evict(struct engine_thread *thread,
-                       const struct engine_now *now, uint32_t number)
+/* Frees the page, unless a store at work still has a chunk on it, or its items
+ * are passed over; that is counted in *passes. */
+static void page_evict(struct engine_thread *thread,
+                       const struct engine_now *now, uint32_t number,
+                       unsigned *passes)
 {
     struct engine *engine = thread->engine;
 
     if (!page_detach(engine, number)) {
-        return false;
+        return;
     }
     uint8_t class_id = class_of_page(engine, number);
-    struct eviction eviction = {thread, now, class_id,
-                                engine->classes[class_id].per_page / 2};
+    struct eviction eviction = {
+        .thread = thread,
+        .now = now,
+        .class_id = class_id,
+        .keep_most = engine->classes[class_id].per_page / 2,
+        .may_pass = *passes < PASSES_MAX,
+    };
     struct batch batch;
     uint32_t offset = 0;
     bool more;
@@ -254,13 +284,11 @@ static bool page_evict(struct engine_thread *thread,
     do {
         more = page_gather(engine, number, &offset, NULL, &batch);
         for (unsigned i = 0; i < batch.count; i++) {
-            __builtin_prefetch(batch.found[i].chunk);
-        }
-        for (unsigned i = 0; i < batch.count; i++) {
             chunk_evict(&eviction, batch.found[i].chunk, batch.found[i].hash);
         }
     } while (more);
-    return page_settle(engine, number);
+    *passes += eviction.passed;
+    (void)page_settle(engine, number);
 }
 
 static uint32_t oldest_page(struct engine *engine)
@@ -272,12 +300,24 @@ static uint32_t oldest_page(struct engine *engine)
     return number;
 }
 
-bool evict_page(struct engine_thread *thread, const struct engine_now *now)
+/* The reserve counts too: without it, the next eviction could copy nothing. */
+static bool has_room(struct engine *engine, uint8_t class_id)
+{
+    uint32_t count = pool_free(engine);
+
+    return count > engine->pool_reserve ||
+           (count == engine->pool_reserve && class_id != CLASS_NONE &&
+            class_has_partial(engine, class_id));
+}
+
+bool evict_page(struct engine_thread *thread, const struct engine_now *now,
+                uint8_t class_id)
 {
     struct engine *engine = thread->engine;
+    unsigned passes = 0;
 
     pthread_mutex_lock(&engine->evicting);
-    bool freed = pool_free(engine) > engine->pool_reserve;
+    bool freed = has_room(engine, class_id);
 
     /* Twice round: survivors of the first are fewer in the second. */
     for (uint32_t i = 0; !freed && i < 2 * engine->page_count; i++) {
@@ -286,8 +326,8 @@ bool evict_page(struct engine_thread *thread, const struct engine_now *now)
         if (number == PAGE_NONE) {
             break;
         }
-        (void)page_evict(thread, now, number);
-        freed = pool_free(engine) > engine->pool_reserve;
+        page_evict(thread, now, number, &passes);
+        freed = has_room(engine, class_id);
     }
     pthread_mutex_unlock(&engine->evicting);
     return freed;
@@ -295,10 +335,11 @@ bool evict_page(struct engine_thread *thread, const struct engine_now *now)
 
 /* --- in the background --- */
 
-static unsigned tend_reserve(struct engine_thread *thread,
-                             const struct engine_now *now)
+static void tend_reserve(struct engine_thread *thread,
+                         const struct engine_now *now)
 {
     struct engine *engine = thread->engine;
+    unsigned passes = 0;
     unsigned done = 0;
 
     while (engine->evict && done < EVICTIONS_PER_TEND &&
@@ -307,12 +348,11 @@ static unsigned tend_reserve(struct engine_thread *thread,
         uint32_t number = oldest_page(engine);
 
         if (number != PAGE_NONE) {
-            (void)page_evict(thread, now, number);
+            page_evict(thread, now, number, &passes);
         }
         pthread_mutex_unlock(&engine->evicting);
         done++;
     }
-    return done;
 }
 
 /* Goes on where the last call ended.  Returns what is left of the budget. */
@@ -361,7 +401,7 @@ void engine_tend(struct engine_thread *thread, const struct engine_now *now,
     struct engine *engine = thread->engine;
 
     thread_enter(thread, now);
-    (void)tend_reserve(thread, now);
+    tend_reserve(thread, now);
     if (!spin_try_lock(&engine->tending)) {
         return;
     }

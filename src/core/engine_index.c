@@ -465,7 +465,7 @@ static bool index_extend(struct engine_thread *thread,
                 memory_order_relaxed);
             return true;
         }
-        if (!engine->evict || !evict_page(thread, now)) {
+        if (!engine->evict || !evict_page(thread, now, CLASS_NONE)) {
             return false;
         }
     }

@@ -424,6 +424,17 @@ bool class_refill(struct engine_thread *thread, uint8_t class_id,
     return true;
 }
 
+bool class_has_partial(struct engine *engine, uint8_t class_id)
+{
+    struct class *class = &engine->classes[class_id];
+
+    spin_lock(&class->lock);
+    bool has = class->partial_first != PAGE_NONE;
+
+    spin_unlock(&class->lock);
+    return has;
+}
+
 /* --- chunks --- */
 
 /* With the page locked and known to have room. */

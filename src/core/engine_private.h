@@ -41,7 +41,8 @@ enum {
     ARENA_ALIGNMENT = 4096,
 };
 
-#define PAGE_NONE UINT32_MAX
+#define PAGE_NONE  UINT32_MAX
+#define CLASS_NONE UINT8_MAX
 
 /* A slot without an item has tag 0 and location 0. */
 struct bucket {
@@ -263,6 +264,7 @@ void *chunk_take(struct engine_thread *thread, uint8_t class_id, size_t wanted);
 bool class_refill(struct engine_thread *thread, uint8_t class_id,
                   uint32_t reserve);
 void chunk_give(struct engine *engine, void *chunk);
+bool class_has_partial(struct engine *engine, uint8_t class_id);
 
 static inline uint32_t pool_free(const struct engine *engine)
 {
@@ -424,8 +426,10 @@ bool pair_link(struct engine_thread *thread, struct pair *pair, uint64_t hash,
 
 /* --- eviction and sweeps (engine_evict.c) --- */
 
-/* Frees a page; false: nothing can go. */
-bool evict_page(struct engine_thread *thread, const struct engine_now *now);
+/* Frees a page, or room on one of the class (CLASS_NONE: a page it must be);
+ * false: nothing can go. */
+bool evict_page(struct engine_thread *thread, const struct engine_now *now,
+                uint8_t class_id);
 /* Removes every item whose life is over. */
 void sweep_everything(struct engine_thread *thread,
                       const struct engine_now *now);

@@ -14,7 +14,7 @@ static void *chunk_get(struct engine_thread *thread,
             return chunk;
         }
         if (!class_refill(thread, class_id, engine->pool_reserve) &&
-            (!engine->evict || !evict_page(thread, now))) {
+            (!engine->evict || !evict_page(thread, now, class_id))) {
             tally_inc(&thread->classes[class_id].out_of_memory);
             return NULL;
         }

@@ -1,3 +1,5 @@
+/* Keys that a client sends in base64, because they hold blanks or other bytes
+ * that a command line cannot. */
 #include "core/request_inside.h"
 
 enum { NOT_A_DIGIT = 64 };

@@ -149,7 +149,7 @@ static enum reply_outcome value_parse(const struct reply_parser *parser,
     }
     struct words words = {key.at, key.at + key.size, key.at};
 
-    if (!words_key(&words, &out->key) || out->key.size != key.size) {
+    if (!words_key(&words, &out->key)) {
         return broken(out, "a VALUE line with a key that is none");
     }
     enum reply_outcome outcome =

@@ -72,11 +72,17 @@ enum parse request_parse_store(const struct request_parser *parser,
     return request_take_block(parser, input, out, size);
 }
 
-/* <key> [anything] [noreply]: old clients send a 0 that once was a delay. */
+/* <key> [anything] [noreply]: old clients send a 0 that once was a delay.  More
+ * words are an error, as libmemcached's conformance suite wants it. */
 enum parse request_parse_delete(struct request *out, struct words *words)
 {
     bool good = words_key(words, &out->key);
+    struct slice word;
 
+    if (words_next(words, &word) && words_next(words, &word) &&
+        words_next(words, &word)) {
+        return request_bad(out, WIRE_BAD_FORMAT);
+    }
     out->noreply = out->key.size > 0 && line_is_noreply(out->line);
     return good ? PARSE_DONE : request_bad(out, WIRE_BAD_FORMAT);
 }

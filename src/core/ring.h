@@ -23,7 +23,7 @@
 #include "proto/limits.h"
 
 #define RING_EPOCH_MAX UINT32_MAX
-#define RING_NOBODY    UINT16_MAX /* owner of a slot in a ring without members */
+#define RING_NOBODY    UINT16_MAX /* owns the slots of a ring without members */
 
 enum member_state {
     MEMBER_JOINING, /* known, owns nothing yet */
@@ -52,10 +52,13 @@ struct ring {
     uint32_t tenure[SLOT_COUNT];
 };
 
-/* Plans the ring of `epoch` for these members (any order; borrowed).  before
- * may be NULL: the first ring.  A slot that keeps its owner (by name) keeps its
- * tenure; one that changes gets tenure = epoch.  SERVING and DOWN members own
- * slots, the others none.
+/* Plans the ring of `epoch` for these members (borrowed; their order does not
+ * matter).  before may be NULL: the first ring, which depends on the members
+ * alone.  Else slots stay where they were, but for those that members who
+ * came, went or changed weight take or leave, and for what keeps everybody at
+ * or below 1.05 of the fair share (rounded up to a whole slot).  A slot that
+ * keeps its owner (by name) keeps its tenure; one that changes gets tenure =
+ * epoch.  SERVING and DOWN members own slots, the others none.
  * ERR_RANGE, ERR_EXISTS, ERR_SYNTAX with *why: a member or its count is bad.
  * ERR_STALE: epoch is not above before's. */
 enum err ring_plan(const struct mem *mem, const char *cluster, uint32_t epoch,
@@ -67,8 +70,8 @@ enum err ring_plan(const struct mem *mem, const char *cluster, uint32_t epoch,
 enum err ring_member_check(const struct ring_member *member, struct why *why);
 
 /* Reads and checks a ring document.  Fields it does not know are left alone.
- * ERR_LIMIT: larger or deeper than allowed.  ERR_SYNTAX, ERR_RANGE: *why names
- * the field, the value and what is allowed. */
+ * ERR_LIMIT: larger or deeper than allowed.  ERR_SYNTAX, ERR_RANGE, ERR_EXISTS:
+ * *why names the field, the value and what is allowed. */
 enum err ring_read(const struct mem *mem, struct slice json, struct ring **out,
                    struct why *why);
 

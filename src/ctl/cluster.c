@@ -13,6 +13,7 @@
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/port.h"
+#include "ctl/ring.h"
 #include "node/process.h"
 
 enum {
@@ -407,12 +408,64 @@ static enum err ready_wait(struct cluster *cluster, const struct child *child,
     }
 }
 
+/* Would a run of torc up have given a shard this name? */
+static bool name_is_ours(const char *name)
+{
+    size_t digits;
+
+    if (strncmp(name, "shard-", 6) != 0) {
+        return false;
+    }
+    digits = strspn(name + 6, "0123456789");
+    return digits > 0 && name[6 + digits] == '\0';
+}
+
+static bool is_started(const struct cluster *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->shard_count; i++) {
+        if (strcmp(cluster->shards[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A folder that is used again may hold the ring of a run with more shards;
+ * their slots would have nobody to serve them.  What somebody added by hand
+ * under another name stays. */
+static enum err ring_prune(struct cluster *cluster, struct why *why)
+{
+    struct ring_options options = {.ringd = cluster->ringd_url,
+                                   .timeout = CLUSTER_READY_MS};
+    struct ring *ring = NULL;
+    enum err e = ring_fetch(cluster->env, &options, &ring, NULL, why);
+
+    for (size_t i = 0; e == ERR_OK && i < ring->member_count; i++) {
+        const char *name = ring->members[i].name;
+        json_t *answer = NULL;
+
+        if (!name_is_ours(name) || is_started(cluster, name)) {
+            continue;
+        }
+        printf("  %s of an earlier run leaves the ring; more --shards would "
+               "keep it\n",
+               name);
+        e = ring_leave(cluster->env, &options, name, &answer, why);
+        json_decref(answer);
+    }
+    ring_unref(&ring);
+    return e;
+}
+
 enum err cluster_start(struct cluster *cluster, struct why *why)
 {
     enum err e = ringd_start(cluster, why);
 
     if (e == ERR_OK) {
         e = ready_wait(cluster, &cluster->ringd, "/readyz", why);
+    }
+    if (e == ERR_OK) {
+        e = ring_prune(cluster, why);
     }
     for (size_t i = 0; e == ERR_OK && i < cluster->shard_count; i++) {
         e = shard_start(cluster, &cluster->shards[i], why);

@@ -22,6 +22,10 @@ enum err ring_join(const struct env *env, const struct ring_options *options,
                    const struct ring_member *member, json_t **answer,
                    struct why *why);
 
+/* DELETE /v1/members/name, a name that ringd gave or that was checked. */
+enum err ring_leave(const struct env *env, const struct ring_options *options,
+                    const char *name, json_t **answer, struct why *why);
+
 /* Prints document and gives it back; for --json. */
 void ring_print_json(json_t *document);
 

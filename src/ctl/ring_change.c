@@ -125,6 +125,20 @@ static bool name_is_plain(const char *name)
            name[0] != '.';
 }
 
+enum err ring_leave(const struct env *env, const struct ring_options *options,
+                    const char *name, json_t **answer, struct why *why)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "/v1/members/%s", name);
+    struct ask ask = {.method = "DELETE",
+                      .server = options->ringd,
+                      .path = path,
+                      .timeout_ms = options->timeout};
+
+    return ask_ringd(env, &ask, answer, why);
+}
+
 int ring_remove_run(const struct env *env, int argc, char **argv)
 {
     struct ring_options options;
@@ -139,7 +153,6 @@ int ring_remove_run(const struct env *env, int argc, char **argv)
     };
     struct why why = {""};
     json_t *answer = NULL;
-    char path[128];
     int status = CTL_OK;
 
     if (!ctl_parse(&arguments, argc, argv, &status)) {
@@ -150,13 +163,7 @@ int ring_remove_run(const struct env *env, int argc, char **argv)
                         "of a-z 0-9 . -",
                         operands.at[0], RING_NAME_SIZE_MAX);
     }
-    (void)snprintf(path, sizeof path, "/v1/members/%s", operands.at[0]);
-    struct ask ask = {.method = "DELETE",
-                      .server = options.ringd,
-                      .path = path,
-                      .timeout_ms = options.timeout};
-
-    if (ask_ringd(env, &ask, &answer, &why) != ERR_OK) {
+    if (ring_leave(env, &options, operands.at[0], &answer, &why) != ERR_OK) {
         return ctl_fail("%s", why.text);
     }
     return change_print(&options, operands.at[0], "left", answer);

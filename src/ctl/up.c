@@ -80,7 +80,6 @@ static int serve(struct cluster *cluster)
     }
     hints_print(cluster);
     puts("Ctrl-C stops all of it.");
-    (void)fflush(stdout);
     while (cluster_wait(cluster, UP_WAIT_MS)) {
     }
     puts("\nstopping");
@@ -99,13 +98,14 @@ int up_run(const struct env *env, int argc, char **argv)
     if (!ctl_parse(&arguments, argc, argv, &status)) {
         return status;
     }
+    /* Whoever watches through a pipe wants each line when it is there. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     enum err e = cluster_prepare(&cluster, env, &options, &why);
 
     if (e == ERR_OK) {
         printf("torc %s: starting a ringd, %llu shard%s and a router\n\n",
                TORC_VERSION, (unsigned long long)options.shards,
                options.shards == 1 ? "" : "s");
-        (void)fflush(stdout);
         e = cluster_start(&cluster, &why);
     }
     if (e == ERR_OK) {

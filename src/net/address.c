@@ -109,6 +109,9 @@ static enum err resolve_name(const char *text, const char *host, uint64_t port,
     struct addrinfo *found = NULL;
     char service[20 + 1];
 
+    if (strchr(host, ':') != NULL) {
+        hints.ai_flags |= AI_NUMERICHOST; /* no name; nobody need be asked */
+    }
     service[decimal_write(service, port)] = '\0';
     int failed = getaddrinfo(host, service, &hints, &found);
 

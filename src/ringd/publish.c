@@ -229,15 +229,14 @@ static void fence_look(struct publish *publish, uint64_t now_ms)
     }
     if (fence_is_complete(publish, missing)) {
         fence_open(publish, now_ms);
+    } else if (now_ms >= publish->fence_ends_ms && publish->open.ring == NULL) {
+        fence_open(publish, now_ms); /* after a start waiting is the rule */
     } else if (now_ms >= publish->fence_ends_ms) {
-        /* After a start waiting is the rule, not a fault. */
-        bool fault = publish->open.ring != NULL;
-
-        publish->books.fence_timeouts += fault;
-        LOG_AT(publish->env->log, fault ? LOG_WARN : LOG_INFO, "publish",
-               "not all shards acknowledged the ring in time",
-               LOG_U64("epoch", publish->committed.ring->epoch),
-               LOG_TEXT("missing", missing));
+        publish->books.fence_timeouts++;
+        LOG_WARNING(publish->env->log, "publish",
+                    "not all shards acknowledged the ring in time",
+                    LOG_U64("epoch", publish->committed.ring->epoch),
+                    LOG_TEXT("missing", missing));
         fence_open(publish, now_ms);
     }
 }

@@ -3,13 +3,13 @@
 #ifndef TESTS_ENGINE_FIXTURE_H
 #define TESTS_ENGINE_FIXTURE_H
 
-/* clang-format off: cmocka wants these before it */
+/* cmocka wants these before it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
-/* clang-format on */
 
 #include <stdio.h>
 #include <string.h>
@@ -101,7 +101,8 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-static inline struct engine_key key_of(const struct fixture *f, struct slice key)
+static inline struct engine_key key_of(const struct fixture *f,
+                                       struct slice key)
 {
     return (struct engine_key){
         .key = key,
@@ -183,7 +184,7 @@ static inline enum engine_result delete_how(struct fixture *f, const char *key,
     return engine_delete(f->thread, &f->now, &k, how);
 }
 
-static inline enum engine_result delete(struct fixture *f, const char *key)
+static inline enum engine_result erase(struct fixture *f, const char *key)
 {
     struct engine_delete how = {0};
 

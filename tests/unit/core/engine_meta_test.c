@@ -138,8 +138,7 @@ static void joining_may_make_what_is_missing(void **state)
 static void one_client_wins_what_will_expire_soon(void **state)
 {
     struct fixture *f = *state;
-    struct engine_get how = {
-        .leases = true, .recache = true, .recache_ms = 30};
+    struct engine_get how = {.leases = true, .recache = true, .recache_ms = 30};
 
     set(f, "k", "v");
     assert_int_equal(get_how(f, SLICE("k"), &how), ENGINE_OK);

@@ -163,6 +163,7 @@ static const struct refusal no_block[] = {
     {TEXT("gat x " KEY_251 "\r\n"), WIRE_BAD_EXPTIME},
     {TEXT("gat 1 k " KEY_251 "\r\n"), WIRE_BAD_FORMAT},
     {TEXT("delete\r\n"), WIRE_BAD_FORMAT},
+    {TEXT("delete k a b c\r\n"), WIRE_BAD_FORMAT},
     {TEXT("delete " KEY_251 "\r\n"), WIRE_BAD_FORMAT},
     {TEXT("delete " KEY_251 " noreply\r\n"), WIRE_BAD_FORMAT, .noreply = true},
     {TEXT("incr\r\n"), WIRE_BAD_FORMAT},

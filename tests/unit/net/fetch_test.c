@@ -443,12 +443,16 @@ static void a_post_goes_to_the_connected_server_in_order(void **state)
     (void)state;
     site_open(&site);
     meet(&site, &guest);
+    uint64_t begin_ms = env_monotonic_ms(&site.env);
+
     fetch_post(guest.fetch, "/v1/ack", SLICE("first"));
     fetch_post(guest.fetch, "/nowhere", SLICE("lost"));
     fetch_post(guest.fetch, "/v1/ack", SLICE("second"));
     fetch_post(guest.fetch, "/v1/ack", SLICE(""));
     fetch_post(guest.fetch, "/v1/ack", SLICE("third"));
     assert_true(eventually(record_has(&site.posts, "first|second||third|")));
+    /* One follows the other without a pause. */
+    assert_true(env_monotonic_ms(&site.env) - begin_ms < 2000);
     assert_int_equal(atomic_load(&guest.down_count), 0);
     guest_go(&guest);
     site_close(&site);
