@@ -14,3 +14,11 @@ struct slice wire_line(enum wire_line line)
     check((unsigned)line < WIRE_LINE_COUNT);
     return wire_lines[line];
 }
+
+struct slice wire_words(enum wire_line line)
+{
+    struct slice words = wire_line(line);
+
+    words.size -= 2;
+    return words;
+}

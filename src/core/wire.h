@@ -14,5 +14,7 @@ enum wire_line {
 
 /* With its "\r\n", ready to be sent. */
 struct slice wire_line(enum wire_line line);
+/* Without, for a log. */
+struct slice wire_words(enum wire_line line);
 
 #endif

@@ -339,7 +339,8 @@ static void ended_note(struct cluster *cluster, struct child *child)
     child_end_words(child, words, sizeof words);
     (void)fflush(stdout);
     fprintf(stderr, "\ntorc: %s (pid %d) %s%s\n", child->name, (int)child->pid,
-            words, cluster->stopping ? "" : "; the others go on");
+            words,
+            cluster->serving && !cluster->stopping ? "; the others go on" : "");
     child_log_tail(child, stderr);
     (void)fflush(stderr);
 }
@@ -479,6 +480,7 @@ enum err cluster_start(struct cluster *cluster, struct why *why)
     if (e == ERR_OK) {
         e = ready_wait(cluster, &cluster->router, "/readyz", why);
     }
+    cluster->serving = e == ERR_OK;
     return e;
 }
 

@@ -29,6 +29,7 @@ struct cluster {
     struct child ringd, router;
     struct child shards[CLUSTER_SHARDS_MAX];
     size_t shard_count;
+    bool serving; /* all were ready once */
     bool stopping;
     bool interrupted; /* SIGINT or SIGTERM has come */
     bool failed;      /* a child ended by itself, or badly */

@@ -21,6 +21,7 @@ struct demo {
     bool is_settled;         /* members and routers know the last epoch */
     uint64_t shard_requests; /* what it says it has answered */
     uint64_t begun_ms, ended_ms;
+    bool line_is_open;  /* the cursor stands behind a line of progress */
     struct why trouble; /* what kept the shard from joining, or "" */
 };
 
@@ -43,7 +44,7 @@ static double hit_share(const struct demo_counts *counts)
                : 100.0 * (double)counts->hits / (double)counts->keys;
 }
 
-static void progress_print(const struct demo *demo, uint64_t elapsed_ms)
+static void progress_print(struct demo *demo, uint64_t elapsed_ms)
 {
     bool on_terminal = isatty(STDOUT_FILENO) == 1;
     struct demo_counts counts;
@@ -60,13 +61,15 @@ static void progress_print(const struct demo *demo, uint64_t elapsed_ms)
     printf("%s%-*s%s", on_terminal ? "\r" : "", on_terminal ? DEMO_WIDTH : 0,
            line, on_terminal ? "" : "\n");
     (void)fflush(stdout);
+    demo->line_is_open = on_terminal;
 }
 
-static void line_end(void)
+static void line_end(struct demo *demo)
 {
-    if (isatty(STDOUT_FILENO) == 1) {
+    if (demo->line_is_open) {
         putchar('\n');
     }
+    demo->line_is_open = false;
 }
 
 static enum err shard_join(struct demo *demo, struct why *why)
@@ -88,7 +91,7 @@ static enum err shard_join(struct demo *demo, struct why *why)
     }
     json_decref(answer);
     demo->joined = shard;
-    line_end();
+    line_end(demo);
     printf("       %s joins at %s\n", shard->name, shard->address);
     return ERR_OK;
 }
@@ -271,7 +274,7 @@ static int demo_finish(struct demo *demo, bool whole)
     demo->ended_ms = env_monotonic_ms(demo->env);
     demo_traffic_stop(demo->traffic);
     demo_traffic_counts(demo->traffic, &counts);
-    line_end();
+    line_end(demo);
     if (!whole) {
         (void)ctl_fail("demo: interrupted");
         return CTL_NO;

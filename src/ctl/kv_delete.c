@@ -1,3 +1,4 @@
+/* torc delete: one key. */
 #include <stdio.h>
 
 #include "ctl/ctl.h"

@@ -1,3 +1,4 @@
+/* torc get: the values of keys, for people or as JSON. */
 #include <stdio.h>
 
 #include "base/mem.h"

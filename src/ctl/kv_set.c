@@ -1,3 +1,4 @@
+/* torc set: one value, from the command line or standard input. */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+/* torc stats: the counters of a server. */
 #include <stdio.h>
 
 #include "ctl/ctl.h"

@@ -1,3 +1,4 @@
+/* torc ring add and remove, and how the rest of the tool does the same. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* torc ring explain: from a key to the shard that owns it. */
 #include <inttypes.h>
 #include <stdio.h>
 

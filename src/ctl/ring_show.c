@@ -1,3 +1,4 @@
+/* torc ring show: asks ringd for the three documents of the picture. */
 #include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* torc up: starts a cluster, says what runs where, serves or demonstrates,
+ * stops it. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>

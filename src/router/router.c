@@ -18,11 +18,41 @@ static void adopt_in_worker(void *context, void *worker)
     worker_adopt(worker, context);
 }
 
+/* A member that cannot be found is no reason to keep the old ring: its keys
+ * miss, and the log says why. */
+static void members_find(struct router *router, struct plan *plan)
+{
+    const struct net *net = router->env->net;
+
+    for (size_t i = 0; i < plan->ring->member_count; i++) {
+        const struct ring_member *member = &plan->ring->members[i];
+        struct why why = {0};
+
+        if (net->resolve(net->context, member->address, &plan->where[i],
+                         &why) != ERR_OK) {
+            plan->where[i].size = 0;
+            LOG_ERR(router->env->log, "ring", "shard not found",
+                    LOG_TEXT("shard", member->name), LOG_TEXT("why", why.text));
+        }
+    }
+}
+
 static void router_adopt(void *context, struct ring *ring)
 {
     struct router *router = context;
+    const struct mem *mem = router->env->mem;
+    struct plan plan = {.ring = ring};
 
-    crew_each(router->crew, adopt_in_worker, ring);
+    plan.where =
+        mem_alloc_zeroed(mem, (ring->member_count + 1u) * sizeof *plan.where);
+    if (plan.where == NULL) {
+        LOG_ERR(router->env->log, "ring", "no memory: keeping the old ring",
+                LOG_U64("epoch", ring->epoch));
+        return;
+    }
+    members_find(router, &plan);
+    crew_each(router->crew, adopt_in_worker, &plan);
+    mem_free(mem, plan.where);
     LOG_NOTE(router->env->log, "ring", "ring in force",
              LOG_U64("epoch", ring->epoch),
              LOG_U64("members", ring->member_count));

@@ -140,7 +140,7 @@ static void upstream_lost(struct upstream *upstream, enum wire_line line)
         LOG_WARNING(worker->env->log, "upstream", "shard lost",
                     LOG_TEXT("shard", upstream->name),
                     LOG_TEXT("address", upstream->address),
-                    LOG_SLICE("reason", wire_line(line)),
+                    LOG_SLICE("reason", wire_words(line)),
                     LOG_U64("failed", upstream->count));
     }
     metric_add(&worker->metrics.shard_failures, 1);
@@ -433,22 +433,16 @@ static void upstream_retry(void *context)
 }
 
 enum err upstream_create(struct upstream **out, struct worker *worker,
-                         const struct ring_member *member, unsigned lane,
-                         struct why *why)
+                         const struct ring_member *member,
+                         const struct net_address *where, unsigned lane)
 {
     const struct env *env = worker->env;
     struct upstream *upstream = mem_alloc_zeroed(env->mem, sizeof *upstream);
 
     if (upstream == NULL) {
-        return err_why(why, ERR_NOMEM, "no memory for the way to shard %s",
-                       member->name);
+        return ERR_NOMEM;
     }
-    enum err e = env->net->resolve(env->net->context, member->address,
-                                   &upstream->where, why);
-    if (e != ERR_OK) {
-        mem_free(env->mem, upstream);
-        return e;
-    }
+    upstream->where = *where;
     upstream->worker = worker;
     upstream->lane = lane;
     memcpy(upstream->name, member->name, sizeof upstream->name);

@@ -60,10 +60,10 @@ struct upstream {
     } window;
 };
 
-/* ERR_NOMEM, or the address cannot be resolved (*why). */
+/* ERR_NOMEM. */
 enum err upstream_create(struct upstream **out, struct worker *worker,
-                         const struct ring_member *member, unsigned lane,
-                         struct why *why);
+                         const struct ring_member *member,
+                         const struct net_address *where, unsigned lane);
 /* What is on its way fails.  Sets *upstream to NULL. */
 void upstream_destroy(struct upstream **upstream);
 

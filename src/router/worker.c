@@ -72,16 +72,16 @@ static struct upstream *upstream_find(struct worker *worker,
 }
 
 static struct upstream *upstream_have(struct worker *worker,
-                                      const struct ring_member *member,
+                                      const struct plan *plan, size_t index,
                                       unsigned lane)
 {
+    const struct ring_member *member = &plan->ring->members[index];
     struct upstream *upstream = upstream_find(worker, member, lane);
-    struct why why = {0};
 
     if (upstream == NULL) {
-        if (upstream_create(&upstream, worker, member, lane, &why) != ERR_OK) {
-            LOG_ERR(worker->env->log, "worker", "no way to a shard",
-                    LOG_TEXT("shard", member->name), LOG_TEXT("why", why.text));
+        if (plan->where[index].size == 0 ||
+            upstream_create(&upstream, worker, member, &plan->where[index],
+                            lane) != ERR_OK) {
             return NULL;
         }
         upstream->next = worker->upstreams;
@@ -111,8 +111,9 @@ static void upstreams_sweep(struct worker *worker)
 
 static void unpark(void *context);
 
-void worker_adopt(struct worker *worker, struct ring *ring)
+void worker_adopt(struct worker *worker, const struct plan *plan)
 {
+    struct ring *ring = plan->ring;
     const struct mem *mem = worker->env->mem;
     unsigned lanes = lane_count(worker);
     size_t count = (size_t)ring->member_count * lanes;
@@ -128,8 +129,8 @@ void worker_adopt(struct worker *worker, struct ring *ring)
         u->wanted = false;
     }
     for (size_t i = 0; i < count; i++) {
-        owners[i] = upstream_have(worker, &ring->members[i / lanes],
-                                  (unsigned)(i % lanes));
+        owners[i] =
+            upstream_have(worker, plan, i / lanes, (unsigned)(i % lanes));
     }
     mem_free(mem, worker->owners);
     worker->owners = owners;

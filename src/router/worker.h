@@ -42,8 +42,15 @@ struct worker {
 
 extern const struct crew_handler worker_crew_handler;
 
-/* Puts a ring in force.  In the worker's thread. */
-void worker_adopt(struct worker *worker, struct ring *ring);
+/* A ring, and where its members are: looked up by the thread that brings it,
+ * because a look-up may block. */
+struct plan {
+    struct ring *ring;
+    struct net_address *where; /* by member; size 0: not found */
+};
+
+/* Puts a ring in force; plan is borrowed.  In the worker's thread. */
+void worker_adopt(struct worker *worker, const struct plan *plan);
 
 /* The upstream of a key, or NULL: there is no ring, or nobody owns its slot. */
 struct upstream *worker_route(struct worker *worker, uint64_t hash);

@@ -21,6 +21,7 @@ import time
 import urllib.request
 
 import ports
+import rawclient
 from tap import Failure, require
 
 PR_SET_PDEATHSIG = 1
@@ -211,7 +212,6 @@ class Stock(Process):
         return f"127.0.0.1:{self.port}"
 
     def is_ready(self):
-        import rawclient
         where = self.socket_path if self.socket_only else self.address
         try:
             rawclient.Client(where).close()
@@ -317,12 +317,14 @@ class Cluster:
                                 for word in ("--member", member(shard))]
             self.ringd.start().wait_ready()
             self.others.append(self.ringd)
+        # Shards first: a router that finds one not yet listening tries it
+        # again later, and answers for it with errors until then.
         for shard in self.shards:
             shard.start()
+        for shard in self.shards:
+            shard.wait_ready()
         self.router = self.new_router("router")
-        self.router.start()
-        for server in [*self.shards, self.router]:
-            server.wait_ready()
+        self.router.start().wait_ready()
 
     def add_member(self, shard):
         body = json.dumps({"name": shard.name, "address": shard.address,

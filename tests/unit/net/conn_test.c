@@ -1,4 +1,4 @@
-/* Connections over every kind of network: bytes, back-pressure, endings. */
+/* Connections over every kind of network: bytes and back-pressure. */
 #include "unit/net/conn_world.h"
 
 #include <errno.h>
@@ -6,46 +6,6 @@
 #include <string.h>
 
 #include "base/rand.h"
-
-enum { POOL_LIMIT = 64 << 20 };
-
-static int setup(void **state, enum world_kind kind)
-{
-    struct world *world = mem_alloc(mem_system(), sizeof *world);
-
-    world_init(world, kind, POOL_LIMIT);
-    *state = world;
-    return 0;
-}
-
-static int setup_fake(void **state)
-{
-    return setup(state, WORLD_FAKE);
-}
-
-static int setup_dribble(void **state)
-{
-    return setup(state, WORLD_DRIBBLE);
-}
-
-static int setup_tcp(void **state)
-{
-    return setup(state, WORLD_TCP);
-}
-
-static int setup_unix(void **state)
-{
-    return setup(state, WORLD_UNIX);
-}
-
-static int teardown(void **state)
-{
-    struct world *world = *state;
-
-    world_fini(world);
-    mem_free(mem_system(), world);
-    return 0;
-}
 
 /* --- bytes --- */
 
@@ -441,236 +401,21 @@ static void output_beyond_its_limit_is_refused_whole(void **state)
     pair_fini(&side, &peer);
 }
 
-/* --- endings --- */
-
-static void a_peer_that_leaves_ends_the_conn_once(void **state)
-{
-    struct world *world = *state;
-    struct side side;
-    struct peer peer;
-
-    pair_init(world, &side, &peer, echo, NULL);
-    peer_fini(&peer);
-    world_until(world, side.ended == 1);
-    assert_int_equal(side.why, CONN_END_PEER);
-    assert_int_equal(side.called, 0);
-    assert_int_equal(conn_pool_count(world->pool), 0);
-    world_turn(world);
-    assert_int_equal(side.ended, 1);
-}
-
-static void closing_sends_what_is_queued(void **state)
-{
-    struct world *world = *state;
-    size_t total = world->kind == WORLD_DRIBBLE ? 10000 : 3 << 20;
-    struct side side;
-    struct peer peer;
-
-    pair_init(world, &side, &peer, NULL, NULL);
-    char *at = conn_reserve(side.conn, total);
-
-    pattern_fill(at, 0, total);
-    conn_commit(side.conn, total);
-    conn_close(side.conn);
-    conn_close(side.conn);
-    assert_int_equal(side.ended, 0);
-    assert_true(conn_is_closing(side.conn));
-    peer_expect_end(&peer);
-    assert_int_equal(peer.size, total);
-    assert_pattern(peer.received, total);
-    assert_int_equal(side.ended, 1);
-    assert_int_equal(side.why, CONN_END_OURS);
-    pair_fini(&side, &peer);
-}
-
-static void closing_now_drops_what_is_queued(void **state)
-{
-    struct world *world = *state;
-    struct side side;
-    struct peer peer;
-
-    pair_init(world, &side, &peer, NULL, NULL);
-    assert_true(conn_append(side.conn, SLICE("never sent")));
-    conn_close_now(side.conn);
-    assert_int_equal(side.ended, 0);
-    peer_expect_end(&peer);
-    assert_int_equal(peer.size, 0);
-    assert_int_equal(side.ended, 1);
-    assert_int_equal(side.why, CONN_END_OURS);
-    pair_fini(&side, &peer);
-}
-
-static void a_peer_that_only_stops_writing_gets_its_answers(void **state)
-{
-    struct world *world = *state;
-    struct side side;
-    struct peer peer;
-
-    pair_init(world, &side, &peer, one_by_one, NULL);
-    for (size_t sent = 0; sent < 5;) {
-        sent += peer_try_send(&peer, "hello" + sent, 5 - sent);
-    }
-    peer_finish(&peer);
-    peer_expect_end(&peer);
-    assert_int_equal(peer.size, 5);
-    assert_memory_equal(peer.received, "hello", 5);
-    world_until(world, side.ended == 1);
-    assert_int_equal(side.why, CONN_END_PEER);
-    pair_fini(&side, &peer);
-}
-
-static void swallow(struct side *side)
-{
-    conn_consume(side->conn, conn_input(side->conn).size);
-}
-
-static void a_held_conn_outlives_the_end_of_its_input(void **state)
-{
-    struct world *world = *state;
-    struct side side;
-    struct peer peer;
-
-    pair_init(world, &side, &peer, swallow, NULL);
-    conn_hold(side.conn, true);
-    peer_send(&peer, "get a", 5);
-    peer_finish(&peer);
-    for (int i = 0; i < 50; i++) {
-        world_turn(world);
-    }
-    assert_int_equal(side.ended, 0);
-    assert_true(conn_append(side.conn, SLICE("a is 1")));
-    conn_flush(side.conn);
-    conn_hold(side.conn, false);
-    peer_expect_end(&peer);
-    assert_int_equal(peer.size, 6);
-    world_until(world, side.ended == 1);
-    assert_int_equal(side.why, CONN_END_PEER);
-    pair_fini(&side, &peer);
-}
-
-static void the_end_of_the_pool_ends_its_conns(void **state)
-{
-    struct world *world = *state;
-    struct side sides[3];
-    struct peer peers[3];
-
-    for (size_t i = 0; i < 3; i++) {
-        pair_init(world, &sides[i], &peers[i], echo, NULL);
-    }
-    assert_true(conn_append(sides[0].conn, SLICE("x")));
-    conn_close_now(sides[1].conn);
-    conn_pool_destroy(&world->pool);
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(sides[i].ended, 1);
-        assert_int_equal(sides[i].why, CONN_END_OURS);
-        peer_fini(&peers[i]);
-    }
-}
-
-static void close_visited(void *context, struct conn *conn)
-{
-    unsigned *count = context;
-
-    (*count)++;
-    conn_close(conn);
-}
-
-static void each_conn_may_be_closed_when_it_is_visited(void **state)
-{
-    struct world *world = *state;
-    struct side sides[5];
-    struct peer peers[5];
-    unsigned count = 0;
-
-    for (size_t i = 0; i < 5; i++) {
-        pair_init(world, &sides[i], &peers[i], echo, NULL);
-    }
-    conn_pool_each(world->pool, close_visited, &count);
-    assert_int_equal(count, 5);
-    world_until(world, conn_pool_count(world->pool) == 0);
-    for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(sides[i].ended, 1);
-        peer_fini(&peers[i]);
-    }
-}
-
-/* --- connecting --- */
-
-static void a_conn_that_was_opened_sends_what_was_queued_before(void **state)
-{
-    struct world *world = *state;
-    struct side side = {.world = world, .input = swallow};
-    struct conn_options options = side_options(&side);
-    struct peer peer;
-
-    assert_int_equal(
-        conn_open(&side.conn, world->pool, &world->address, &options), ERR_OK);
-    assert_int_equal(side.opened, 0);
-    assert_true(conn_append(side.conn, SLICE("early")));
-    conn_flush(side.conn);
-    peer_accept(world, &peer);
-    peer_expect(&peer, 5);
-    assert_memory_equal(peer.received, "early", 5);
-    assert_int_equal(side.opened, 1);
-    peer_send(&peer, "answer", 6);
-    world_until(world, side.called > 0);
-    conn_close(side.conn);
-    peer_expect_end(&peer);
-    assert_int_equal(side.ended, 1);
-    pair_fini(&side, &peer);
-}
-
-static void a_refused_connect_is_told_after_the_call(void **state)
-{
-    struct world *world = *state;
-    const struct net *net = world->net;
-    struct side side = {.world = world};
-    struct conn_options options = side_options(&side);
-
-    net->unlisten(net->context, world->listener);
-    assert_int_equal(
-        conn_open(&side.conn, world->pool, &world->address, &options), ERR_OK);
-    assert_int_equal(side.ended, 0);
-    world_until(world, side.ended == 1);
-    assert_int_equal(side.opened, 0);
-    assert_int_equal(side.why, CONN_END_ERROR);
-    world->listener =
-        net->listen(net->context, &world->address, 1, false, 0700);
-    assert_true(world->listener >= 0);
-}
-
 int main(void)
 {
-#define ON(name, kind)                                           \
-    {                                                            \
-#name " [" #kind "]", name, setup_##kind, teardown, NULL \
-    }
-#define ON_ALL(name) \
-    ON(name, fake), ON(name, dribble), ON(name, tcp), ON(name, unix)
     const struct CMUnitTest tests[] = {
-        ON_ALL(an_echo_returns_every_byte_in_order),
-        ON_ALL(requests_of_every_size_arrive_contiguous),
-        ON_ALL(a_big_announcement_takes_memory_only_as_bytes_come),
-        ON_ALL(skipped_bytes_are_never_seen_and_never_held),
-        ON_ALL(an_owner_with_a_budget_is_called_until_it_is_done),
-        ON_ALL(a_paused_conn_reads_nothing_until_it_is_resumed),
-        ON_ALL(input_left_behind_is_handed_out_again_after_a_pause),
-        ON_ALL(a_reader_that_stops_stops_the_producer),
-        ON_ALL(an_owner_that_fills_its_output_is_called_again),
-        ON_ALL(output_that_was_cut_never_leaves),
-        ON_ALL(output_beyond_its_limit_is_refused_whole),
-        ON_ALL(a_peer_that_leaves_ends_the_conn_once),
-        ON_ALL(closing_sends_what_is_queued),
-        ON_ALL(closing_now_drops_what_is_queued),
-        ON_ALL(a_peer_that_only_stops_writing_gets_its_answers),
-        ON_ALL(a_held_conn_outlives_the_end_of_its_input),
-        ON_ALL(the_end_of_the_pool_ends_its_conns),
-        ON_ALL(each_conn_may_be_closed_when_it_is_visited),
-        ON_ALL(a_conn_that_was_opened_sends_what_was_queued_before),
-        ON_ALL(a_refused_connect_is_told_after_the_call),
+        WORLD_TESTS(an_echo_returns_every_byte_in_order),
+        WORLD_TESTS(requests_of_every_size_arrive_contiguous),
+        WORLD_TESTS(a_big_announcement_takes_memory_only_as_bytes_come),
+        WORLD_TESTS(skipped_bytes_are_never_seen_and_never_held),
+        WORLD_TESTS(an_owner_with_a_budget_is_called_until_it_is_done),
+        WORLD_TESTS(a_paused_conn_reads_nothing_until_it_is_resumed),
+        WORLD_TESTS(input_left_behind_is_handed_out_again_after_a_pause),
+        WORLD_TESTS(a_reader_that_stops_stops_the_producer),
+        WORLD_TESTS(an_owner_that_fills_its_output_is_called_again),
+        WORLD_TESTS(output_that_was_cut_never_leaves),
+        WORLD_TESTS(output_beyond_its_limit_is_refused_whole),
     };
-#undef ON_ALL
-#undef ON
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

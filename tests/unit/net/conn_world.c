@@ -73,6 +73,44 @@ uint64_t world_held(const struct world *world)
     return books.buffer_bytes;
 }
 
+static int setup(void **state, enum world_kind kind)
+{
+    struct world *world = mem_alloc(mem_system(), sizeof *world);
+
+    world_init(world, kind, WORLD_POOL_LIMIT);
+    *state = world;
+    return 0;
+}
+
+int world_setup_fake(void **state)
+{
+    return setup(state, WORLD_FAKE);
+}
+
+int world_setup_dribble(void **state)
+{
+    return setup(state, WORLD_DRIBBLE);
+}
+
+int world_setup_tcp(void **state)
+{
+    return setup(state, WORLD_TCP);
+}
+
+int world_setup_unix(void **state)
+{
+    return setup(state, WORLD_UNIX);
+}
+
+int world_teardown(void **state)
+{
+    struct world *world = *state;
+
+    world_fini(world);
+    mem_free(mem_system(), world);
+    return 0;
+}
+
 /* --- the side with a conn --- */
 
 static void side_input(void *owner, struct conn *conn)

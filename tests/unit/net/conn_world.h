@@ -46,7 +46,21 @@ void world_turn(struct world *world);
             world_turn(world);                       \
         }                                            \
     } while (0)
-enum { WORLD_TURNS_MAX = 500000 };
+enum { WORLD_TURNS_MAX = 500000, WORLD_POOL_LIMIT = 64 << 20 };
+/* cmocka's; *state is the world. */
+int world_setup_fake(void **state);
+int world_setup_dribble(void **state);
+int world_setup_tcp(void **state);
+int world_setup_unix(void **state);
+int world_teardown(void **state);
+#define WORLD_TEST(name, kind)                                               \
+    {                                                                        \
+#name " [" #kind "]", name, world_setup_##kind, world_teardown, NULL \
+    }
+#define WORLD_TESTS(name)                                                     \
+    WORLD_TEST(name, fake), WORLD_TEST(name, dribble), WORLD_TEST(name, tcp), \
+        WORLD_TEST(name, unix)
+
 uint64_t world_held(const struct world *world); /* buffer bytes */
 
 /* The owner of a conn, and what it saw. */
