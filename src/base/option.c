@@ -79,6 +79,13 @@ static enum option_outcome refuse(struct parse *parse, const char *flag,
     return OPTION_REFUSED;
 }
 
+/* Kubernetes gives every container TORC_PORT=tcp://... when a Service is called
+ * torc: no setting of ours, and no reason to refuse to start. */
+static bool is_service_link(const struct option_spec *spec, const char *value)
+{
+    return spec->kind == OPTION_UINT && strncmp(value, "tcp://", 6) == 0;
+}
+
 static enum option_outcome environment_parse(const struct option_table *table,
                                              void *options, struct why *why)
 {
@@ -87,7 +94,7 @@ static enum option_outcome environment_parse(const struct option_table *table,
         struct option_words variable = option_variable(spec);
         const char *value = getenv(variable.text);
 
-        if (value == NULL || value[0] == '\0') {
+        if (value == NULL || value[0] == '\0' || is_service_link(spec, value)) {
             continue;
         }
         if (spec->kind == OPTION_TEXTS) {

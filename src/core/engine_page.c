@@ -7,14 +7,14 @@ static size_t round_down(size_t size, size_t unit)
     return size / unit * unit;
 }
 
-/* Each class is about a tenth larger than the one before (a seventh where
- * pages are few and half-filled ones would weigh more than the rounding), and
- * as large as its number of chunks per page allows. */
+/* Each class is about 7 % larger than the one before (an eighth where pages
+ * are few, and half-filled ones would weigh more than the rounding), and as
+ * large as its number of chunks per page allows. */
 void classes_plan(struct engine *engine)
 {
     size_t page_size = (size_t)1 << engine->page_shift;
     size_t unit = (size_t)1 << engine->unit_shift;
-    size_t part = engine->page_count >= 1024 ? 10 : 7;
+    size_t part = engine->page_count >= 960 ? 14 : 8;
     size_t size = CHUNK_SIZE_MIN;
 
     if (size < unit) {
@@ -30,7 +30,7 @@ void classes_plan(struct engine *engine)
         class->size = (uint32_t)size;
         class->per_page = (uint32_t)per_page;
         class->holes_min =
-            engine->evict && per_page >= 16 ? (uint32_t)(per_page / 8) : 1;
+            engine->evict && per_page >= 8 ? (uint32_t)(per_page / 4) : 1;
         class->partial_first = PAGE_NONE;
         if (per_page <= 4) {
             break;
@@ -395,7 +395,14 @@ bool class_refill(struct engine_thread *thread, uint8_t class_id,
     bool done = current_has_room(thread, class_id);
 
     if (!done && class->partial_first != PAGE_NONE) {
-        page_make_current(thread, class_id, class->partial_first);
+        uint32_t partial = class->partial_first;
+
+        page_make_current(thread, class_id, partial);
+        /* Or the new items would go with the oldest. */
+        spin_lock(&engine->pool.lock);
+        age_unlink(engine, partial);
+        age_append(engine, partial);
+        spin_unlock(&engine->pool.lock);
         done = true;
     }
     spin_unlock(&class->lock);

@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "net/conn_internal.h"
 
+/* With its watch, an idle connection is to cost half a KiB at most. */
+_Static_assert(sizeof(struct conn) <= 320, "an idle conn stays small");
+
 static uint32_t timeout_fit(uint64_t timeout_ms)
 {
     return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;

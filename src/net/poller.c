@@ -31,6 +31,8 @@ struct net_watch {
     void *ready_context;
 };
 
+_Static_assert(sizeof(struct net_watch) <= 160, "an idle watch stays small");
+
 /* Coarse is what libevent uses, and the cheapest clock there is. */
 static int64_t coarse_ms(void)
 {

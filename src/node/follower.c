@@ -248,13 +248,18 @@ enum err follower_start(struct follower **out, const struct env *env,
     return ERR_OK;
 }
 
+void follower_hush(struct follower *follower)
+{
+    check(follower->magic == FOLLOWER_MAGIC);
+    fetch_stop(&follower->fetch);
+}
+
 void follower_stop(struct follower **follower)
 {
     if (*follower == NULL) {
         return;
     }
-    check((*follower)->magic == FOLLOWER_MAGIC);
-    fetch_stop(&(*follower)->fetch);
+    follower_hush(*follower);
     follower_free(*follower);
     *follower = NULL;
 }

@@ -36,6 +36,10 @@ enum err follower_start(struct follower **out, const struct env *env,
                         const struct follower_options *options,
                         struct why *why);
 /* Waits for an adopt that is running.  Safe on NULL. */
+/* Follows no longer: when this returns nothing is being adopted, nor will be.
+ * State and ring can still be asked for, until follower_stop. */
+void follower_hush(struct follower *follower);
+/* Safe on NULL. */
 void follower_stop(struct follower **follower);
 
 struct follower_state {

@@ -412,6 +412,12 @@ enum err ringd_start(struct ringd **out, const struct env *env,
         e = ring_begin(ringd, why);
     }
     if (e == ERR_OK) {
+        /* Before the API can change what it tells. */
+        LOG_NOTE(env->log, "ringd", "ring at start",
+                 LOG_TEXT("cluster", ringd->ring->cluster),
+                 LOG_TEXT("store", options->store),
+                 LOG_U64("epoch", ringd->ring->epoch),
+                 LOG_U64("members", ringd->ring->member_count));
         e = http_begin(ringd, why);
     }
     if (e != ERR_OK) {
@@ -419,11 +425,7 @@ enum err ringd_start(struct ringd **out, const struct env *env,
         return e;
     }
     LOG_NOTE(env->log, "ringd", "serving",
-             LOG_TEXT("listen", http_address(ringd->http)),
-             LOG_TEXT("cluster", ringd->ring->cluster),
-             LOG_TEXT("store", options->store),
-             LOG_U64("epoch", ringd->ring->epoch),
-             LOG_U64("members", ringd->ring->member_count));
+             LOG_TEXT("listen", http_address(ringd->http)));
     *out = ringd;
     return ERR_OK;
 }

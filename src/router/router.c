@@ -53,9 +53,6 @@ static void router_adopt(void *context, struct ring *ring)
     members_find(router, &plan);
     crew_each(router->crew, adopt_in_worker, &plan);
     mem_free(mem, plan.where);
-    LOG_NOTE(router->env->log, "ring", "ring in force",
-             LOG_U64("epoch", ring->epoch),
-             LOG_U64("members", ring->member_count));
 }
 
 /* "[name=]host:port": the address is the name if none is given. */
@@ -276,11 +273,15 @@ void router_stop(struct router **out)
 
     *out = NULL;
     admin_stop(&router->admin);
-    follower_stop(&router->follower);
+    if (router->follower != NULL) {
+        follower_hush(router->follower);
+    }
     if (router->crew != NULL) {
         router_drain(router);
         crew_stop(&router->crew);
     }
+    /* Last: until the workers are gone they may be asked for `stats`. */
+    follower_stop(&router->follower);
     ring_unref(&router->fixed);
     mem_free(router->env->mem, router);
 }

@@ -24,9 +24,6 @@ static void shard_adopt(void *context, struct ring *ring)
     struct shard *shard = context;
 
     crew_each(shard->crew, adopt_in_worker, ring);
-    LOG_NOTE(shard->env->log, "ring", "ring in force",
-             LOG_U64("epoch", ring->epoch),
-             LOG_U64("members", ring->member_count));
 }
 
 static enum err shard_follow(struct shard *shard, struct why *why)
@@ -140,11 +137,16 @@ static enum err shard_name(struct shard *shard, struct why *why)
     return ERR_OK;
 }
 
-/* CAS ids rise from the time of the start, in units no shard can outrun, so
- * that a restarted shard never hands out an id a client may still hold. */
+/* CAS ids rise from the time of the start, in units that no shard can outrun
+ * (16 million a second), so that a restarted shard never hands out an id that a
+ * client may still hold.  Counted from 2026, to keep them short: some clients
+ * ask for them with every read. */
 static uint64_t cas_first(const struct shard *shard)
 {
-    return shard->started_wall_ms << 20;
+    const uint64_t base_ms = UINT64_C(1767225600000);
+    uint64_t now_ms = shard->started_wall_ms;
+
+    return ((now_ms > base_ms ? now_ms - base_ms : 0) << 14) + 1;
 }
 
 static enum err shard_store(struct shard *shard, struct why *why)
@@ -220,11 +222,15 @@ void shard_stop(struct shard **out)
 
     *out = NULL;
     admin_stop(&shard->admin);
-    follower_stop(&shard->follower);
+    if (shard->follower != NULL) {
+        follower_hush(shard->follower);
+    }
     if (shard->crew != NULL) {
         shard_drain(shard);
         crew_stop(&shard->crew);
     }
+    /* Last: until the workers are gone they may be asked for `stats`. */
+    follower_stop(&shard->follower);
     engine_destroy(&shard->engine);
     mem_free(shard->env->mem, shard);
 }

@@ -59,6 +59,13 @@ static void swallow(struct side *side)
     conn_consume(side->conn, conn_input(side->conn).size);
 }
 
+static void keep_first(struct side *side)
+{
+    if (side->called > 1) {
+        swallow(side);
+    }
+}
+
 /* --- time --- */
 
 static void a_silent_conn_ends_when_its_idle_time_is_over(void **state)
@@ -140,6 +147,24 @@ static void each_request_has_the_whole_time_for_itself(void **state)
     pass(world, 200);
     assert_int_equal(side.why, CONN_END_STALLED);
     assert_int_equal(side.ended, 1);
+    pair_fini(&side, &peer);
+}
+
+static void without_input_no_request_runs(void **state)
+{
+    struct world *world = *state;
+    struct conn_options options = {.request_timeout_ms = 1000};
+    struct side side;
+    struct peer peer;
+
+    /* An owner that never says that a request is done. */
+    pair_init(world, &side, &peer, keep_first, &options);
+    peer_send(&peer, "a", 1);
+    world_until(world, side.called == 1);
+    peer_send(&peer, "b", 1);
+    world_until(world, side.called == 2);
+    pass(world, 5000);
+    assert_int_equal(side.ended, 0);
     pair_fini(&side, &peer);
 }
 
@@ -418,6 +443,30 @@ static void a_request_costs_one_read_and_one_write(void **state)
     pair_fini(&side, &peer);
 }
 
+static void a_clogged_conn_reads_nothing(void **state)
+{
+    struct world *world = *state;
+    struct side side;
+    struct peer peer;
+
+    pair_init(world, &side, &peer, lines, NULL);
+    /* The network holds the first, the conn the second. */
+    fill(side.conn, 64 << 10);
+    pass(world, 1000);
+    fill(side.conn, CONN_OUTPUT_HIGH + 1);
+    pass(world, 1000);
+    assert_true(conn_is_clogged(side.conn));
+    uint64_t reads = fake_net_reads(world->fake);
+
+    assert_int_equal(peer_try_send(&peer, "\n", 1), 1);
+    pass(world, 1000);
+    assert_int_equal(fake_net_reads(world->fake), reads);
+    assert_int_equal(side.called, 0);
+    /* Read after all when the peer has read. */
+    peer_expect(&peer, (64 << 10) + CONN_OUTPUT_HIGH + 1 + 3);
+    pair_fini(&side, &peer);
+}
+
 static void a_short_pause_costs_no_watch_change(void **state)
 {
     struct world *world = *state;
@@ -485,6 +534,7 @@ int main(void)
         ON(a_conn_that_speaks_now_and_then_is_not_idle),
         ON(a_request_must_be_complete_in_its_time),
         ON(each_request_has_the_whole_time_for_itself),
+        ON(without_input_no_request_runs),
         ON(bytes_to_skip_are_part_of_a_request),
         ON(time_spent_paused_is_not_the_peers),
         ON(a_held_conn_is_not_idle),
@@ -496,6 +546,7 @@ int main(void)
         ON(output_beyond_the_pool_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
         ON(a_request_costs_one_read_and_one_write),
+        ON(a_clogged_conn_reads_nothing),
         ON(a_short_pause_costs_no_watch_change),
         ON(deferred_flushes_of_a_turn_are_one_write),
         ON(an_idle_conn_wakes_nobody),

@@ -7,21 +7,13 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/check.h"
-#include "base/mem.h"
 #include "net/fetch.h"
 #include "net/http.h"
 #include "support/patience.h"
+#include "unit/net/http_peer.h"
 
 enum { TEXT_SIZE_MAX = 1024 };
 
@@ -98,24 +90,11 @@ static void on_ack(void *context, struct http_request *request)
     http_answer(request, 200, "application/json", SLICE("{}"));
 }
 
-static void on_echo(void *context, struct http_request *request)
-{
-    (void)context;
-    http_answer(request, 202, "text/plain", http_body(request));
-}
-
-static void on_hello(void *context, struct http_request *request)
-{
-    (void)context;
-    http_answer(request, 200, "text/plain", SLICE("hello"));
-}
-
 static void site_open(struct site *site)
 {
     static const struct http_route routes[] = {
-        {HTTP_GET, "/watch", on_watch},   {HTTP_POST, "/v1/ack", on_ack},
-        {HTTP_GET, "/hello", on_hello},   {HTTP_POST, "/echo", on_echo},
-        {HTTP_DELETE, "/echo", on_hello},
+        {HTTP_GET, "/watch", on_watch},
+        {HTTP_POST, "/v1/ack", on_ack},
     };
     const struct http_options options = {
         .address = "127.0.0.1:0",
@@ -252,20 +231,6 @@ static void guest_go(struct guest *guest)
 static void server_name(const struct site *site, char out[128])
 {
     (void)snprintf(out, 128, "http://%s", http_address(site->server));
-}
-
-/* A port of loopback on which nobody listens. */
-static void nobody_name(char out[128])
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof at;
-    int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(handle, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(handle, (struct sockaddr *)&at, &size), 0);
-    (void)close(handle);
-    (void)snprintf(out, 128, "http://127.0.0.1:%u", ntohs(at.sin_port));
 }
 
 static void meet(struct site *site, struct guest *guest)
@@ -502,21 +467,6 @@ static void a_proxy_of_the_environment_is_not_used(void **state)
     (void)unsetenv("ALL_PROXY");
 }
 
-/* Answers the dial and then not a word. */
-static int mute_listen(char name[128])
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof at;
-    int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(handle, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(handle, 16), 0);
-    assert_int_equal(getsockname(handle, (struct sockaddr *)&at, &size), 0);
-    (void)snprintf(name, 128, "http://127.0.0.1:%u", ntohs(at.sin_port));
-    return handle;
-}
-
 static void a_stop_waits_for_nobody(void **state)
 {
     char name[128];
@@ -562,92 +512,6 @@ static void servers_that_are_no_addresses_are_refused(void **state)
     }
 }
 
-static void one_request_brings_status_and_answer(void **state)
-{
-    static const struct {
-        const char *method, *path, *body;
-        int status;
-        const char *answer;
-    } cases[] = {
-        {"GET", "/hello", "", 200, "hello"},
-        {"POST", "/echo", "a body", 202, "a body"},
-        {"POST", "/echo", "", 202, ""},
-        {"DELETE", "/echo", "", 200, "hello"},
-        {"GET", "/nowhere", "", 404,
-         "{\"error\": \"there is no /nowhere here\"}\n"},
-    };
-    struct site site;
-
-    (void)state;
-    site_open(&site);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char url[256];
-        struct fetch_once what = {.method = cases[i].method,
-                                  .url = url,
-                                  .body = slice_of(cases[i].body),
-                                  .timeout_ms = 5000,
-                                  .answer_size_max = 4096};
-        struct why why = {""};
-        char *answer = NULL;
-        size_t size = 0;
-        int status = 0;
-
-        (void)snprintf(url, sizeof url, "http://%s%s",
-                       http_address(site.server), cases[i].path);
-        assert_int_equal(
-            fetch_once(&site.env, &what, &status, &answer, &size, &why),
-            ERR_OK);
-        assert_int_equal(status, cases[i].status);
-        assert_string_equal(answer, cases[i].answer);
-        assert_int_equal(size, strlen(answer));
-        mem_free(site.env.mem, answer);
-    }
-    site_close(&site);
-}
-
-static void one_request_that_fails_says_why(void **state)
-{
-    char nobody[128];
-    char mute[128];
-    char large[192];
-    struct site site;
-
-    (void)state;
-    site_open(&site);
-    nobody_name(nobody);
-    int handle = mute_listen(mute);
-
-    (void)snprintf(large, sizeof large, "http://%s/hello",
-                   http_address(site.server));
-    const struct {
-        const char *url;
-        enum err expected;
-    } cases[] = {
-        {nobody, ERR_IO},       {mute, ERR_TIMEOUT},
-        {large, ERR_LIMIT},     {"file:///etc/passwd", ERR_IO},
-        {"no address", ERR_IO},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct fetch_once what = {.method = "GET",
-                                        .url = cases[i].url,
-                                        .timeout_ms = 100,
-                                        .answer_size_max = 4};
-        struct why why = {""};
-        char *answer = NULL;
-        size_t size = 0;
-        int status = 0;
-
-        assert_int_equal(
-            fetch_once(&site.env, &what, &status, &answer, &size, &why),
-            cases[i].expected);
-        assert_null(answer);
-        assert_non_null(strstr(why.text, cases[i].url));
-    }
-    (void)close(handle);
-    site_close(&site);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -664,8 +528,6 @@ int main(void)
         cmocka_unit_test(a_proxy_of_the_environment_is_not_used),
         cmocka_unit_test(a_stop_waits_for_nobody),
         cmocka_unit_test(servers_that_are_no_addresses_are_refused),
-        cmocka_unit_test(one_request_brings_status_and_answer),
-        cmocka_unit_test(one_request_that_fails_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

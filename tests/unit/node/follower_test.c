@@ -1,5 +1,4 @@
-/* What a shard or router does with each line of the ring manager, alone and
- * against a manager that is not always well. */
+/* A shard or router against a ring manager that is not always well. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,198 +9,13 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/check.h"
 #include "net/http.h"
 #include "node/follower.h"
 #include "support/patience.h"
-#include "support/torture.h"
+#include "unit/node/ring_sample.h"
 
 enum { TEXT_SIZE_MAX = 8192 };
-
-/* The ring of one epoch with so many members. */
-static struct ring *plan(const char *cluster, uint32_t epoch, size_t count)
-{
-    struct ring_member members[4] = {0};
-    struct ring *ring = NULL;
-    struct why why = {""};
-
-    check(count <= 4);
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(members[i].name, sizeof members[i].name, "shard-%zu", i);
-        (void)snprintf(members[i].address, sizeof members[i].address,
-                       "127.0.0.1:%zu", 7000 + i);
-        members[i].weight = 1;
-        members[i].state = MEMBER_SERVING;
-    }
-    enum err e = ring_plan(mem_system(), cluster, epoch, members, count, NULL,
-                           &ring, &why);
-
-    if (e != ERR_OK) {
-        fail_msg("%s", why.text);
-    }
-    return ring;
-}
-
-/* The document of that ring, the caller's to mem_free. */
-static char *document(const char *cluster, uint32_t epoch, size_t count)
-{
-    struct ring *ring = plan(cluster, epoch, count);
-    char *json = NULL;
-    size_t size = 0;
-
-    assert_int_equal(ring_write(ring, &json, &size), ERR_OK);
-    char *text = mem_alloc(mem_system(), size + 1);
-
-    assert_non_null(text);
-    memcpy(text, json, size);
-    text[size] = '\0';
-    mem_free(mem_system(), json);
-    ring_unref(&ring);
-    return text;
-}
-
-/* --- the judge ----------------------------------------------------------- */
-
-static void a_line_is_judged_by_what_is_in_force(void **state)
-{
-    enum { NOTHING, NEW };
-    static const struct {
-        const char *cluster; /* ours, as configured */
-        uint32_t known;      /* epoch in force; 0: none */
-        const char *its_cluster;
-        uint32_t epoch;
-        size_t members;
-        enum err expected;
-        int outcome;
-        const char *words;
-    } cases[] = {
-        {NULL, 0, "a", 1, 2, ERR_OK, NEW, ""},
-        {"a", 0, "a", 1, 2, ERR_OK, NEW, ""},
-        {"b", 0, "a", 1, 2, ERR_CONFLICT, NOTHING, "cluster: "},
-        {NULL, 5, "a", 6, 2, ERR_OK, NEW, ""},
-        {NULL, 5, "a", 900, 3, ERR_OK, NEW, ""},
-        {NULL, 5, "a", 5, 2, ERR_OK, NOTHING, ""},
-        {NULL, 5, "a", 5, 3, ERR_CONFLICT, NOTHING, "epoch: 5 "},
-        {NULL, 5, "a", 4, 2, ERR_STALE, NOTHING, "epoch: 4 is below 5"},
-        {NULL, 5, "a", 1, 3, ERR_STALE, NOTHING, "epoch: 1 is below 5"},
-        {NULL, 5, "b", 6, 2, ERR_CONFLICT, NOTHING, "\"b\""},
-        {"a", 5, "b", 5, 2, ERR_CONFLICT, NOTHING, "\"b\""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ring *known =
-            cases[i].known == 0 ? NULL : plan("a", cases[i].known, 2);
-        char *line =
-            document(cases[i].its_cluster, cases[i].epoch, cases[i].members);
-        struct ring *out = NULL;
-        struct why why = {""};
-        enum err e = follower_judge(mem_system(), known, cases[i].cluster,
-                                    slice_of(line), &out, &why);
-
-        assert_int_equal(e, cases[i].expected);
-        assert_int_equal(out != NULL, cases[i].outcome == NEW);
-        assert_non_null(strstr(why.text, cases[i].words));
-        if (out != NULL) {
-            assert_int_equal(out->epoch, cases[i].epoch);
-        }
-        ring_unref(&out);
-        ring_unref(&known);
-        mem_free(mem_system(), line);
-    }
-}
-
-static void the_same_epoch_is_the_same_only_to_the_last_field(void **state)
-{
-    static const char *const fields[] = {"address", "admin", "zone",  "weight",
-                                         "state",   "owner", "tenure"};
-    char *line = document("a", 5, 2);
-
-    (void)state;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        struct ring *known = plan("a", 5, 2);
-        struct ring *out = NULL;
-        struct ring_member *member = &known->members[1];
-
-        switch (i) {
-        case 0: member->address[0] = '9'; break;
-        case 1: member->admin[0] = 'x'; break;
-        case 2: member->zone[0] = 'z'; break;
-        case 3: member->weight++; break;
-        case 4: member->state = MEMBER_DOWN; break;
-        case 5: known->owner[SLOT_COUNT - 1] ^= 1; break;
-        default: known->tenure[SLOT_COUNT - 1]--; break;
-        }
-        enum err e = follower_judge(mem_system(), known, NULL, slice_of(line),
-                                    &out, NULL);
-
-        if (e != ERR_CONFLICT) {
-            fail_msg("another %s was taken for the same ring", fields[i]);
-        }
-        assert_null(out);
-        ring_unref(&known);
-    }
-    mem_free(mem_system(), line);
-}
-
-static void what_is_no_document_is_refused_or_a_heartbeat(void **state)
-{
-    static const struct {
-        const char *line;
-        bool good;
-    } cases[] = {
-        {"{\"heartbeat\":0}", true},
-        {"{\"heartbeat\":4294967295}", true},
-        {"{ \"heartbeat\" : 7 , \"more\": 1 }", true},
-        {"{\"heartbeat\":4294967296}", false},
-        {"{\"heartbeat\":-1}", false},
-        {"{\"heartbeat\":\"7\"}", false},
-        {"{\"heartbeat\":7", false},
-        {"[{\"heartbeat\":7}]", false},
-        {"heartbeat", false},
-        {"{}", false},
-        {"null", false},
-        {"\xff\xfe", false},
-        {"{\"epoch\":9}", false},
-        {"GET /v1/ring HTTP/1.1", false},
-    };
-    struct ring *known = plan("a", 5, 2);
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ring *out = NULL;
-        struct why why = {""};
-        enum err e = follower_judge(mem_system(), known, NULL,
-                                    slice_of(cases[i].line), &out, &why);
-
-        assert_null(out);
-        assert_int_equal(e == ERR_OK, cases[i].good);
-        assert_int_equal(why.text[0] == '\0', cases[i].good);
-    }
-    ring_unref(&known);
-}
-
-static enum err judge_once(const struct mem *mem, void *context)
-{
-    struct ring *out = NULL;
-    enum err e = follower_judge(mem, NULL, NULL, slice_of(context), &out, NULL);
-
-    ring_unref(&out);
-    return e;
-}
-
-static void a_judge_without_memory_leaks_nothing(void **state)
-{
-    char *line = document("a", 5, 2);
-
-    (void)state;
-    assert_true(torture_allocations(judge_once, line) > 0);
-    mem_free(mem_system(), line);
-}
 
 /* --- a manager ----------------------------------------------------------- */
 
@@ -588,10 +402,6 @@ static void options_that_cannot_be_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_line_is_judged_by_what_is_in_force),
-        cmocka_unit_test(the_same_epoch_is_the_same_only_to_the_last_field),
-        cmocka_unit_test(what_is_no_document_is_refused_or_a_heartbeat),
-        cmocka_unit_test(a_judge_without_memory_leaks_nothing),
         cmocka_unit_test(each_epoch_is_adopted_once_and_then_acknowledged),
         cmocka_unit_test(a_refusal_is_told_with_its_reason_and_changes_nothing),
         cmocka_unit_test(without_a_manager_the_last_ring_stays),
