@@ -266,7 +266,15 @@ static void page_evict(struct engine_thread *thread,
 {
     struct engine *engine = thread->engine;
 
-    if (!page_detach(engine, number)) {
+    enum page_state before = page_detach(engine, number);
+
+    if (before == PAGE_FREE) {
+        return;
+    }
+    if (before == PAGE_CURRENT) {
+        /* Filled so slowly that it is old already, though its last items are
+         * young: it begins to age now. */
+        page_settle(engine, number);
         return;
     }
     uint8_t class_id = class_of_page(engine, number);
@@ -288,7 +296,7 @@ static void page_evict(struct engine_thread *thread,
         }
     } while (more);
     *passes += eviction.passed;
-    (void)page_settle(engine, number);
+    page_settle(engine, number);
 }
 
 static uint32_t oldest_page(struct engine *engine)

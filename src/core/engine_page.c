@@ -35,7 +35,7 @@ void classes_plan(struct engine *engine)
         if (per_page <= 4) {
             break;
         }
-        size_t next = round_down(size + size / part + unit - 1, unit);
+        size_t next = round_down(size + size / part, unit);
 
         size = next > size ? next : size + unit;
         if (page_size / size < 4) {
@@ -117,6 +117,14 @@ static void age_unlink(struct engine *engine, uint32_t number)
     } else {
         engine->pages[page->age_next].age_previous = page->age_previous;
     }
+}
+
+static void age_renew(struct engine *engine, uint32_t number)
+{
+    spin_lock(&engine->pool.lock);
+    age_unlink(engine, number);
+    age_append(engine, number);
+    spin_unlock(&engine->pool.lock);
 }
 
 uint32_t page_take(struct engine *engine, uint32_t reserve)
@@ -233,18 +241,20 @@ static void page_move(struct engine *engine, uint32_t number,
     }
 }
 
-bool page_detach(struct engine *engine, uint32_t number)
+enum page_state page_detach(struct engine *engine, uint32_t number)
 {
-    uint8_t class_id = class_of_page(engine, number);
-    struct class *class = page_lock_as(engine, number, class_id);
+    struct class *class =
+        page_lock_as(engine, number, class_of_page(engine, number));
 
     if (class == NULL) {
-        return false;
+        return PAGE_FREE;
     }
+    enum page_state before = engine->pages[number].state;
+
     page_move(engine, number, PAGE_EVICTING);
     spin_unlock(&engine->pages[number].lock);
     spin_unlock(&class->lock);
-    return true;
+    return before;
 }
 
 static bool has_holes(const struct class *class, const struct page *page)
@@ -252,7 +262,7 @@ static bool has_holes(const struct class *class, const struct page *page)
     return class->per_page - page->used >= class->holes_min;
 }
 
-bool page_settle(struct engine *engine, uint32_t number)
+void page_settle(struct engine *engine, uint32_t number)
 {
     struct page *page = &engine->pages[number];
     struct class *class = &engine->classes[class_of_page(engine, number)];
@@ -264,10 +274,7 @@ bool page_settle(struct engine *engine, uint32_t number)
 
     if (!empty) {
         /* As long as it is ours: afterwards anybody may free it. */
-        spin_lock(&engine->pool.lock);
-        age_unlink(engine, number);
-        age_append(engine, number);
-        spin_unlock(&engine->pool.lock);
+        age_renew(engine, number);
     }
     page_move(engine, number,
               empty                    ? PAGE_FREE
@@ -278,7 +285,6 @@ bool page_settle(struct engine *engine, uint32_t number)
     if (empty) {
         page_give(engine, number);
     }
-    return empty;
 }
 
 bool page_give_if_empty(struct engine *engine, uint32_t number)
@@ -379,7 +385,10 @@ static bool current_has_room(struct engine_thread *thread, uint8_t class_id)
     bool room = page->used < class->per_page;
 
     if (!room) {
+        /* Its age counts from now: it may have been long in filling, and its
+         * last items shall not go with its first. */
         page_move(engine, number, PAGE_FULL);
+        age_renew(engine, number);
     }
     spin_unlock(&page->lock);
     return room;
@@ -395,14 +404,7 @@ bool class_refill(struct engine_thread *thread, uint8_t class_id,
     bool done = current_has_room(thread, class_id);
 
     if (!done && class->partial_first != PAGE_NONE) {
-        uint32_t partial = class->partial_first;
-
-        page_make_current(thread, class_id, partial);
-        /* Or the new items would go with the oldest. */
-        spin_lock(&engine->pool.lock);
-        age_unlink(engine, partial);
-        age_append(engine, partial);
-        spin_unlock(&engine->pool.lock);
+        page_make_current(thread, class_id, class->partial_first);
         done = true;
     }
     spin_unlock(&class->lock);

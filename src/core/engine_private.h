@@ -253,10 +253,11 @@ uint32_t page_take(struct engine *engine, uint32_t reserve);
 /* Of a page in the age queue whose chunks are all free.  False: they are not,
  * or somebody else has it. */
 bool page_give_if_empty(struct engine *engine, uint32_t page);
-/* Takes the page away from whoever takes chunks of it. */
-bool page_detach(struct engine *engine, uint32_t page);
+/* Takes the page away from whoever takes chunks of it, and tells what it was;
+ * PAGE_FREE: nothing to take. */
+enum page_state page_detach(struct engine *engine, uint32_t page);
 /* Ends what page_detach began: free if empty, else the youngest. */
-bool page_settle(struct engine *engine, uint32_t page);
+void page_settle(struct engine *engine, uint32_t page);
 
 /* A chunk from the thread's current page; NULL if that is full or none. */
 void *chunk_take(struct engine_thread *thread, uint8_t class_id, size_t wanted);

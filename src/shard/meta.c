@@ -11,8 +11,10 @@ struct meta_answer {
     const struct request *request;
     const struct engine_item *item; /* NULL: a miss; only O and k are echoed */
     uint64_t now_ms;
-    uint64_t ttl_before_ms; /* expiry before a touch, for t ahead of T */
-    bool touched;           /* T has been passed */
+    char changed_by;          /* T or N: the flag that set the expiry; or 0 */
+    bool changed;             /* flags_put has come past it */
+    uint64_t expires_then_ms; /* for a t ahead of it */
+    uint64_t expires_now_ms;
     size_t line_size;
 };
 
@@ -49,8 +51,12 @@ static char *flag_put_key(char *at, const struct request *request)
 
 static char *flag_put_ttl(char *at, const struct meta_answer *answer)
 {
-    uint64_t expires_ms =
-        answer->touched ? answer->item->expires_ms : answer->ttl_before_ms;
+    uint64_t expires_ms = answer->item->expires_ms;
+
+    if (answer->changed_by != 0) {
+        expires_ms =
+            answer->changed ? answer->expires_now_ms : answer->expires_then_ms;
+    }
     if (expires_ms == 0) {
         return text_put(at, SLICE(" t-1"));
     }
@@ -85,7 +91,7 @@ static char *flags_put(char *at, struct meta_answer *answer)
     const struct request *request = answer->request;
     const struct engine_item *item = answer->item;
 
-    answer->touched = !request_has(request, 'T');
+    answer->changed = false;
     for (unsigned i = 0; i < request->meta_count; i++) {
         const struct meta_flag *flag = &request->meta[i];
 
@@ -94,8 +100,8 @@ static char *flags_put(char *at, struct meta_answer *answer)
             at = text_put(at, flag->token);
         } else if (flag->letter == 'k') {
             at = flag_put_key(at, request);
-        } else if (flag->letter == 'T') {
-            answer->touched = true;
+        } else if (flag->letter == answer->changed_by) {
+            answer->changed = true;
         } else if (item != NULL) {
             at = flag_put_item(at, flag->letter, answer);
         }
@@ -200,7 +206,7 @@ static bool mg_look_before(struct session *session,
     if (engine_peek(session->worker->store, &now, key, &before) != ENGINE_OK) {
         return true;
     }
-    answer->ttl_before_ms = before.expires_ms;
+    answer->expires_then_ms = before.expires_ms;
     return !request_has(request, 'C') || before.cas != request->compare;
 }
 
@@ -210,8 +216,11 @@ void command_mg(struct session *session, const struct request *request,
     struct worker *worker = session->worker;
     struct engine_now now = worker_now(worker);
     struct engine_get how = mg_how(session, request);
-    struct meta_answer answer = {
-        .session = session, .request = request, .now_ms = now.ms};
+    struct meta_answer answer = {.session = session,
+                                 .request = request,
+                                 .now_ms = now.ms,
+                                 .changed_by = how.touch ? 'T' : 0,
+                                 .expires_now_ms = how.expires_ms};
     struct engine_sink sink = {mg_room, &answer};
     bool changed = mg_look_before(session, request, key, &answer);
     bool with_value = changed && request_has(request, 'v');
@@ -234,6 +243,11 @@ void command_mg(struct session *session, const struct request *request,
         return;
     }
     answer.item = &item;
+    if (!hit) { /* vivified: without N it would have lived for ever */
+        answer.changed_by = 'N';
+        answer.expires_then_ms = 0;
+        answer.expires_now_ms = how.vivify_expires_ms;
+    }
     if (!with_value) {
         meta_answer_line(&answer, SLICE("HD"));
         return;
@@ -421,7 +435,6 @@ void command_ma(struct session *session, const struct request *request,
         return;
     }
     item.stale = item.won = item.sent = false;
-    answer.ttl_before_ms = item.expires_ms;
     if (result != ENGINE_OK) {
         meta_answer_line(&answer, meta_code(result));
         return;

@@ -34,7 +34,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _started = []
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -68,7 +68,7 @@ class Process:
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=_environment(), preexec_fn=_die_with_parent)
+                env=_environment(), preexec_fn=die_with_parent)
         _started.append(self)
         return self
 
@@ -198,13 +198,13 @@ class Server(Process):
 class Stock(Process):
     """memcached itself, the yardstick for what we answer."""
 
-    def __init__(self, program, folder, socket_only=False):
+    def __init__(self, program, folder, socket_only=False, name="stock"):
         self.port = ports.take()
-        self.socket_path = os.path.join(folder, "stock.sock")
+        self.socket_path = os.path.join(folder, name + ".sock")
         where = (["-s", self.socket_path] if socket_only
                  else ["-l", "127.0.0.1", "-p", self.port])
-        super().__init__("stock", [program, "-u", "root", "-U", "0",
-                                   "-c", "4096", *where], folder)
+        super().__init__(name, [program, "-u", "root", "-U", "0",
+                                "-c", "4096", *where], folder)
         self.socket_only = socket_only
 
     @property
@@ -302,7 +302,7 @@ class Cluster:
     def new_router(self, name, arguments=()):
         follow = ["--ringd", self.ringd.url] if self.ringd else []
         server = Server(name, self._program("router"), self.folder,
-                        ["-t", "1", *follow, *self.router_arguments,
+                        ["--name", name, "-t", "1", *follow, *self.router_arguments,
                          *arguments])
         self.others.append(server)
         return server

@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 
-enum { STALL_TIMEOUT_MS = 20000 };
+enum { STALL_TIMEOUT_MS = 20000, PACE_MS = 2 };
 
 struct drive {
     struct drive_plan plan;
@@ -61,19 +61,32 @@ static void drive_end(struct drive *drive)
     drive_zipf_fini(&drive->zipf);
 }
 
-static bool time_is_left(const struct drive *drive, uint64_t now)
+/* How many requests may be issued now.  *over: none ever again. */
+static uint64_t allowance(const struct drive *drive, uint64_t now, bool *over)
 {
-    return (double)(now - drive->began_ns) < drive->plan.seconds * 1e9;
+    const struct drive_plan *plan = &drive->plan;
+    double elapsed_s = (double)(now - drive->began_ns) / 1e9;
+
+    *over = drive->issued >= plan->operations || elapsed_s >= plan->seconds;
+    if (*over) {
+        return 0;
+    }
+    uint64_t left = plan->operations - drive->issued;
+    uint64_t due = (uint64_t)(plan->rate * elapsed_s) + 1;
+
+    if (plan->rate > 0 && due < plan->operations) {
+        return due > drive->issued ? due - drive->issued : 0;
+    }
+    return left;
 }
 
-/* Issues what may be issued; how many sessions have something on its way. */
-static unsigned issue_all(struct drive *drive, uint64_t now)
+/* Issues what may be issued.  False: everything is done. */
+static bool issue_all(struct drive *drive, uint64_t now)
 {
-    uint64_t left =
-        drive->plan.operations > drive->issued && time_is_left(drive, now)
-            ? drive->plan.operations - drive->issued
-            : 0;
-    unsigned busy = 0;
+    bool over;
+    uint64_t left = allowance(drive, now, &over);
+    bool busy = false;
+    bool open = false;
 
     for (unsigned i = 0; i < drive->plan.connections; i++) {
         struct drive_session *session = drive->sessions[i];
@@ -87,13 +100,14 @@ static unsigned issue_all(struct drive *drive, uint64_t now)
 
         left -= issued;
         drive->issued += issued;
-        busy += !drive_session_is_idle(session);
+        open = true;
+        busy = busy || !drive_session_is_idle(session);
         poll->fd = drive_session_handle(session);
         poll->events =
             (short)(POLLIN |
                     (drive_session_wants_to_write(session) ? POLLOUT : 0));
     }
-    return busy;
+    return busy || (open && !over);
 }
 
 static void serve(struct drive *drive, unsigned i, uint64_t now)
@@ -119,22 +133,25 @@ static void serve(struct drive *drive, unsigned i, uint64_t now)
 
 static bool drive_run(struct drive *drive)
 {
-    for (;;) {
-        if (issue_all(drive, now_ns()) == 0) {
-            return true;
-        }
-        if (poll(drive->polls, (nfds_t)drive->plan.connections,
-                 STALL_TIMEOUT_MS) <= 0) {
+    uint64_t heard_ns = now_ns();
+
+    while (issue_all(drive, now_ns())) {
+        int ready = poll(drive->polls, (nfds_t)drive->plan.connections,
+                         drive->plan.rate > 0 ? PACE_MS : STALL_TIMEOUT_MS);
+        uint64_t now = now_ns();
+
+        if (ready > 0) {
+            heard_ns = now;
+        } else if (now - heard_ns >= STALL_TIMEOUT_MS * UINT64_C(1000000)) {
             (void)fprintf(stderr, "drive: no answer for %d s\n",
                           STALL_TIMEOUT_MS / 1000);
             return false;
         }
-        uint64_t now = now_ns();
-
         for (unsigned i = 0; i < drive->plan.connections; i++) {
             serve(drive, i, now);
         }
     }
+    return true;
 }
 
 static void drive_report(const struct drive *drive, bool finished)

@@ -48,6 +48,7 @@ struct drive_plan {
     const char *prefix; /* of all keys */
     uint64_t operations;
     double seconds; /* stop after so long, whatever is left */
+    double rate;    /* requests a second at most; 0: as fast as it goes */
     uint64_t connections;
     uint64_t depth; /* requests on their way per connection */
     uint64_t keys;  /* all connections together */

@@ -108,6 +108,7 @@ bool drive_options(struct drive_plan *plan, int argc, char **argv)
         {"--port", 1, 65535, .number = &plan->port},
         {"--operations", 1, 1e12, .number = &plan->operations},
         {"--seconds", 0, 1e5, .real = &plan->seconds},
+        {"--rate", 0, 1e9, .real = &plan->rate},
         {"--connections", 1, DRIVE_CONNECTIONS_MAX,
          .number = &plan->connections},
         {"--depth", 1, DRIVE_DEPTH_MAX, .number = &plan->depth},

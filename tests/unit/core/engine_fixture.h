@@ -215,18 +215,27 @@ static inline struct engine_stats stats_of(struct fixture *f)
     return stats;
 }
 
-/* Bytes that tell their own place and seed. */
+/* Bytes that tell their own place and seed, in words for the sake of speed. */
+static inline uint64_t word_at(size_t i, uint64_t seed)
+{
+    return (seed + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static inline void bytes_make(char *out, size_t size, uint64_t seed)
 {
-    for (size_t i = 0; i < size; i++) {
-        out[i] = (char)(seed * 31 + i + (i >> 8) * 7);
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word = word_at(i, seed);
+
+        memcpy(out + i, &word, size - i < 8 ? size - i : 8);
     }
 }
 
 static inline bool bytes_match(const char *bytes, size_t size, uint64_t seed)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != (char)(seed * 31 + i + (i >> 8) * 7)) {
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word = word_at(i, seed);
+
+        if (memcmp(bytes + i, &word, size - i < 8 ? size - i : 8) != 0) {
             return false;
         }
     }
