@@ -59,47 +59,56 @@ static uint8_t page_shift_for(uint64_t memory_limit)
     return (uint8_t)(shift > PAGE_SHIFT_MAX ? PAGE_SHIFT_MAX : shift);
 }
 
-/* Cuts the books, one block, into parts; with `at` 0 it only measures. */
-static void *part(uintptr_t *at, size_t size)
+/* Where the parts of the books lie in their one block. */
+struct books_plan {
+    size_t pages;
+    size_t directory;
+    size_t page_classes;
+    size_t threads;
+    size_t current;
+    size_t size;
+};
+
+static size_t part(size_t *at, size_t size)
 {
-    uintptr_t start = (*at + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
+    size_t start = (*at + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 
     *at = start + size;
-    return (void *)start;
+    return start;
 }
 
-static size_t books_size(const struct engine_options *options,
-                         uint64_t pages_most, unsigned stripes)
+static struct books_plan books_plan(uint64_t pages_most, unsigned threads,
+                                    unsigned stripes)
 {
-    uintptr_t size = 0;
+    struct books_plan plan;
+    size_t at = sizeof(struct engine);
 
-    (void)part(&size, sizeof(struct engine));
-    (void)part(&size, pages_most * sizeof(struct page));
-    (void)part(&size, pages_most * sizeof(_Atomic uint32_t));
-    (void)part(&size, pages_most * sizeof(_Atomic uint8_t));
-    (void)part(&size, options->thread_count * sizeof(struct engine_thread));
-    (void)part(&size,
-               (size_t)stripes * ENGINE_CLASSES_MAX * sizeof(_Atomic uint32_t));
-    return size + CACHE_LINE;
+    plan.pages = part(&at, pages_most * sizeof(struct page));
+    plan.directory = part(&at, pages_most * sizeof(_Atomic uint32_t));
+    plan.page_classes = part(&at, pages_most * sizeof(_Atomic uint8_t));
+    plan.threads = part(&at, threads * sizeof(struct engine_thread));
+    plan.current = part(&at, (size_t)stripes * ENGINE_CLASSES_MAX *
+                                 sizeof(_Atomic uint32_t));
+    plan.size = at;
+    return plan;
 }
 
-static struct engine *books_cut(void *books,
-                                const struct engine_options *options,
-                                uint64_t pages_most, unsigned stripes)
+/* The block is one cache line larger than planned, to begin at one. */
+static struct engine *books_cut(void *block, const struct books_plan *plan)
 {
-    uintptr_t at = (uintptr_t)books;
-    struct engine *engine = part(&at, sizeof *engine);
+    char *at = block;
 
-    memset((void *)engine, 0, sizeof *engine);
-    engine->books = books;
-    engine->pages = part(&at, pages_most * sizeof(struct page));
-    engine->directory = part(&at, pages_most * sizeof(_Atomic uint32_t));
-    engine->page_classes = part(&at, pages_most * sizeof(_Atomic uint8_t));
-    engine->threads =
-        part(&at, options->thread_count * sizeof(struct engine_thread));
-    engine->current = part(&at, (size_t)stripes * ENGINE_CLASSES_MAX *
-                                    sizeof(_Atomic uint32_t));
-    memset((void *)engine->pages, 0, at - (uintptr_t)engine->pages);
+    at += -(uintptr_t)at & (CACHE_LINE - 1);
+    memset(at, 0, plan->size);
+    struct engine *engine = (void *)at;
+
+    engine->books = block;
+    engine->books_size = plan->size + CACHE_LINE;
+    engine->pages = (void *)(at + plan->pages);
+    engine->directory = (void *)(at + plan->directory);
+    engine->page_classes = (void *)(at + plan->page_classes);
+    engine->threads = (void *)(at + plan->threads);
+    engine->current = (void *)(at + plan->current);
     return engine;
 }
 
@@ -162,16 +171,15 @@ enum err engine_create(struct engine **out,
     if (stripes > options->thread_count) {
         stripes = options->thread_count;
     }
-    size_t size = books_size(options, pages_most, (unsigned)stripes);
-    void *books = mem_alloc(options->mem, size);
+    struct books_plan plan =
+        books_plan(pages_most, options->thread_count, (unsigned)stripes);
+    void *books = mem_alloc(options->mem, plan.size + CACHE_LINE);
 
     if (books == NULL) {
         return err_why(why, ERR_NOMEM, "no memory for the engine's books");
     }
-    struct engine *engine =
-        books_cut(books, options, pages_most, (unsigned)stripes);
+    struct engine *engine = books_cut(books, &plan);
 
-    engine->books_size = size;
     engine->mem = options->mem;
     engine->thread_count = options->thread_count;
     engine->stripe_count = (unsigned)stripes;

@@ -74,11 +74,14 @@ enum engine_result {
     ENGINE_NO_ROOM,    /* the sink had no room for the value */
 };
 
-/* What is known of an item beside its value. */
+/* What is known of an item beside its value.  A get tells what was before it:
+ * before its touch, its access, its winning.  Other operations tell what is
+ * after them.  Where one is handed out, the caller may pass NULL if it does
+ * not care; after a miss or a refused change it is zeroed. */
 struct engine_item {
     uint64_t cas;
-    uint64_t expires_ms; /* 0: never */
-    uint64_t accessed_ms; /* the access before this one */
+    uint64_t expires_ms;  /* 0: never */
+    uint64_t accessed_ms; /* the access before this one, in whole seconds */
     uint32_t flags;       /* the client's */
     uint32_t value_size;
     bool fetched; /* had been read before this access */
@@ -114,12 +117,10 @@ struct engine_get {
 /* sink NULL: the value is not wanted.  get NULL: plain.  ENGINE_OK,
  * ENGINE_MISS (also when vivified: then item->won), ENGINE_NO_ROOM,
  * ENGINE_NO_MEMORY (vivify). */
-enum engine_result engine_get(struct engine_thread *thread,
-                              const struct engine_now *now,
-                              const struct engine_key *key,
-                              const struct engine_get *get,
-                              const struct engine_sink *sink,
-                              struct engine_item *item);
+enum engine_result
+engine_get(struct engine_thread *thread, const struct engine_now *now,
+           const struct engine_key *key, const struct engine_get *get,
+           const struct engine_sink *sink, struct engine_item *item);
 
 enum store_mode {
     STORE_SET,
@@ -134,17 +135,21 @@ struct engine_store {
     struct slice value;
     uint32_t flags;
     uint64_t expires_ms;
-    bool compare; /* only if the item has this CAS id, else ENGINE_EXISTS;
-                   * ENGINE_MISS if there is no item */
+    /* Only if the item has this CAS id, else ENGINE_EXISTS.  If there is no
+     * item: ENGINE_MISS for set and replace, as without it for the others.
+     * Has no say in an add. */
+    bool compare;
     uint64_t cas;
     uint64_t cas_new; /* 0: the engine's next */
-    bool invalidate;  /* meta I: with compare, a CAS id below the item's stores
-                       * too, but the item is stale */
-    bool vivify;      /* append and prepend create what is not there */
+    /* Meta I: with compare, a CAS id below the item's stores too, but the item
+     * is stale, and keeps its expiry and its winner. */
+    bool invalidate;
+    bool vivify; /* append and prepend create what is not there */
     uint64_t vivify_expires_ms;
 };
 
-/* A store that fails as TOO_LARGE or NO_MEMORY leaves no old value behind. */
+/* A store that fails as TOO_LARGE or NO_MEMORY leaves no old value behind,
+ * whatever the mode. */
 enum engine_result engine_store(struct engine_thread *thread,
                                 const struct engine_now *now,
                                 const struct engine_key *key,
@@ -193,7 +198,9 @@ enum engine_result engine_peek(struct engine_thread *thread,
                                const struct engine_key *key,
                                struct engine_item *item);
 
-/* What was stored before at_ms is gone from at_ms on. */
+/* What was stored before at_ms is gone from at_ms on.  A time that is not to
+ * come means now.  Up to 64 may be pending, each of which happens; one more
+ * replaces the latest. */
 void engine_flush(struct engine *engine, uint64_t at_ms);
 
 /* Work in the background: expiry and free pages in reserve.  Call it about ten
@@ -203,20 +210,20 @@ void engine_tend(struct engine_thread *thread, const struct engine_now *now,
 
 struct engine_stats {
     uint64_t items;
-    uint64_t items_total;        /* ever stored */
-    uint64_t bytes;              /* keys, values and headers of live items */
+    uint64_t items_total; /* ever stored */
+    uint64_t bytes;       /* keys, values and headers of live items */
     uint64_t memory_limit;
-    uint64_t memory_used;        /* pages, index and books */
+    uint64_t memory_used; /* pages, index and books */
     uint64_t index_bytes;
-    uint64_t pages;
+    uint64_t pages; /* for items, those that are free among them */
     uint64_t pages_free;
     uint64_t evictions;
     uint64_t evicted_unfetched;
-    uint64_t expired;            /* found or swept after their time */
+    uint64_t expired; /* found or swept after their time, or a flush */
     uint64_t expired_unfetched;
-    uint64_t reclaimed;          /* expired space used for another item */
+    uint64_t reclaimed; /* expired space used for another item */
     uint64_t deleted;
-    uint64_t replaced;           /* overwritten items */
+    uint64_t replaced; /* overwritten items */
 };
 
 /* Exact when nobody writes meanwhile:

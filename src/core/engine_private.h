@@ -12,9 +12,9 @@
  * that were read meanwhile are copied to a younger page, the rest go.
  *
  * Locks, in the order in which they may be taken:
- *   evicting -> growing -> buckets by number -> class -> page -> pool
+ *   growing -> evicting -> buckets by number -> class -> page -> pool
  * Chunks that need an eviction are taken before any bucket is locked; growing
- * is only ever tried.
+ * and a third bucket are only ever tried.
  */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
@@ -252,12 +252,12 @@ uint8_t class_of_size(const struct engine *engine, size_t wanted);
 uint32_t page_take(struct engine *engine, uint32_t reserve);
 /* Of a page in the age queue whose chunks are all free.  False: they are not,
  * or somebody else has it. */
-bool page_give_if_empty(struct engine *engine, uint32_t page);
+bool page_give_if_empty(struct engine *engine, uint32_t number);
 /* Takes the page away from whoever takes chunks of it, and tells what it was;
  * PAGE_FREE: nothing to take. */
-enum page_state page_detach(struct engine *engine, uint32_t page);
+enum page_state page_detach(struct engine *engine, uint32_t number);
 /* Ends what page_detach began: free if empty, else the youngest. */
-void page_settle(struct engine *engine, uint32_t page);
+void page_settle(struct engine *engine, uint32_t number);
 
 /* A chunk from the thread's current page; NULL if that is full or none. */
 void *chunk_take(struct engine_thread *thread, uint8_t class_id, size_t wanted);

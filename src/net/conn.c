@@ -146,7 +146,9 @@ void conn_end(struct conn *conn)
     input_clear(pool, &conn->input);
     output_clear(pool, &conn->output);
     conn_unlink(conn);
-    if (conn->handle >= 0) {
+    if (conn->handle >= 0 && conn->is_parting) {
+        conn_linger(pool, conn->handle);
+    } else if (conn->handle >= 0) {
         pool->net->close(pool->net->context, conn->handle);
     }
     conn->magic = MAGIC_DEAD;

@@ -33,6 +33,8 @@ struct conn_pool {
     size_t idle_block_count;
     struct conn *conns;
     size_t conn_count;
+    struct linger *lingers; /* closed by us, not yet by the peer */
+    size_t linger_count;
     _Atomic uint64_t bytes_read, bytes_written, buffer_bytes;
 };
 
@@ -81,6 +83,7 @@ struct conn {
     bool is_paused, is_held, is_clogged;
     bool is_blocked; /* the socket takes no more; writable will tell */
     bool is_at_end;  /* of the stream */
+    bool is_parting; /* closed by us, everything sent */
 
     uint32_t idle_timeout_ms, request_timeout_ms, write_timeout_ms; /* 0 */
     uint64_t active_ms;  /* when bytes last moved */
@@ -104,6 +107,11 @@ void conn_send(struct conn *conn);
 void conn_shut(struct conn *conn, enum conn_end why);
 /* ENDED, for this reason unless it is CLOSING for another. */
 void conn_finish(struct conn *conn, enum conn_end why);
+
+/* conn_linger.c: takes the handle of a conn whose last answer has been sent,
+ * and closes it when the peer has had the time to read it. */
+void conn_linger(struct conn_pool *pool, int handle);
+void conn_lingers_end(struct conn_pool *pool);
 
 /* conn.c: tells the owner and destroys. */
 void conn_end(struct conn *conn);

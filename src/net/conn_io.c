@@ -191,6 +191,7 @@ void conn_send(struct conn *conn)
     if (conn->output.size == 0) {
         output_clear(conn->pool, &conn->output);
         if (conn->state == CONN_CLOSING) {
+            conn->is_parting = !conn->is_at_end;
             conn_finish(conn, CONN_END_OURS);
             return;
         }

@@ -33,7 +33,8 @@ void conn_pool_destroy(struct conn_pool **out)
         conn_close_now(pool->conns);
         conn_end(pool->conns);
     }
-    check(pool->conn_count == 0);
+    conn_lingers_end(pool);
+    check(pool->conn_count == 0 && pool->linger_count == 0);
     check(pool->buffer_bytes == 0);
     while (pool->idle_blocks != NULL) {
         struct pool_block *block = pool->idle_blocks;

@@ -67,6 +67,9 @@ struct net {
     /* How many bytes were taken, of at most NET_PIECES_MAX pieces. */
     ssize_t (*write)(void *context, int handle, const struct iovec *pieces,
                      int piece_count);
+    /* Nothing more will be written; the peer sees the end of the stream, and
+     * what it still sends can be read. */
+    void (*finish)(void *context, int handle);
     void (*close)(void *context, int handle);
 
     struct net_poller *(*poller_create)(void *context);

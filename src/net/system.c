@@ -260,6 +260,12 @@ static ssize_t system_write(void *context, int handle,
     return count < 0 ? -errno : count;
 }
 
+static void system_finish(void *context, int handle)
+{
+    (void)context;
+    (void)shutdown(handle, SHUT_WR);
+}
+
 static void system_close(void *context, int handle)
 {
     (void)context;
@@ -293,6 +299,7 @@ const struct net *net_system(void)
         .connect_error = system_connect_error,
         .read = system_read,
         .write = system_write,
+        .finish = system_finish,
         .close = system_close,
         .poller_create = poller_create,
         .poller_destroy = poller_destroy,

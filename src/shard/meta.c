@@ -11,10 +11,9 @@ struct meta_answer {
     const struct request *request;
     const struct engine_item *item; /* NULL: a miss; only O and k are echoed */
     uint64_t now_ms;
-    char changed_by;          /* T or N: the flag that set the expiry; or 0 */
-    bool changed;             /* flags_put has come past it */
-    uint64_t expires_then_ms; /* for a t ahead of it */
-    uint64_t expires_now_ms;
+    char changed_by;         /* T or N: the flag that set the expiry; or 0 */
+    bool changed;            /* flags_put has come past it */
+    uint64_t expires_now_ms; /* for a t behind it; item has what was before */
     size_t line_size;
 };
 
@@ -51,12 +50,9 @@ static char *flag_put_key(char *at, const struct request *request)
 
 static char *flag_put_ttl(char *at, const struct meta_answer *answer)
 {
-    uint64_t expires_ms = answer->item->expires_ms;
+    uint64_t expires_ms =
+        answer->changed ? answer->expires_now_ms : answer->item->expires_ms;
 
-    if (answer->changed_by != 0) {
-        expires_ms =
-            answer->changed ? answer->expires_now_ms : answer->expires_then_ms;
-    }
     if (expires_ms == 0) {
         return text_put(at, SLICE(" t-1"));
     }
@@ -190,24 +186,21 @@ static struct engine_get mg_how(const struct session *session,
     };
 }
 
-/* What must be known before the item is changed by this very mg: its expiry
- * for t, its CAS id for C (an equal one needs no value). */
-static bool mg_look_before(struct session *session,
+/* C: an item that has this CAS id is known to the client; its value is not
+ * wanted. */
+static bool mg_wants_value(struct session *session,
                            const struct request *request,
-                           const struct engine_key *key,
-                           struct meta_answer *answer)
+                           const struct engine_key *key)
 {
     struct engine_now now = worker_now(session->worker);
-    struct engine_item before;
+    struct engine_item item;
 
-    if (!request_has(request, 'C') && !request_has(request, 'T')) {
-        return true;
+    if (!request_has(request, 'v')) {
+        return false;
     }
-    if (engine_peek(session->worker->store, &now, key, &before) != ENGINE_OK) {
-        return true;
-    }
-    answer->expires_then_ms = before.expires_ms;
-    return !request_has(request, 'C') || before.cas != request->compare;
+    return !request_has(request, 'C') ||
+           engine_peek(session->worker->store, &now, key, &item) != ENGINE_OK ||
+           item.cas != request->compare;
 }
 
 void command_mg(struct session *session, const struct request *request,
@@ -222,8 +215,7 @@ void command_mg(struct session *session, const struct request *request,
                                  .changed_by = how.touch ? 'T' : 0,
                                  .expires_now_ms = how.expires_ms};
     struct engine_sink sink = {mg_room, &answer};
-    bool changed = mg_look_before(session, request, key, &answer);
-    bool with_value = changed && request_has(request, 'v');
+    bool with_value = mg_wants_value(session, request, key);
     struct engine_item item = {0};
     enum engine_result result = engine_get(worker->store, &now, key, &how,
                                            with_value ? &sink : NULL, &item);
@@ -245,7 +237,7 @@ void command_mg(struct session *session, const struct request *request,
     answer.item = &item;
     if (!hit) { /* vivified: without N it would have lived for ever */
         answer.changed_by = 'N';
-        answer.expires_then_ms = 0;
+        item.expires_ms = 0;
         answer.expires_now_ms = how.vivify_expires_ms;
     }
     if (!with_value) {

@@ -43,7 +43,8 @@ def _environment():
     for name in list(env):
         if name.startswith("TORC_"):
             del env[name]
-    env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_stack_use_after_return=1")
+    env.setdefault("ASAN_OPTIONS",
+                   "exitcode=99:detect_stack_use_after_return=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "exitcode=99:second_deadlock_stack=1")
     return env
@@ -302,8 +303,8 @@ class Cluster:
     def new_router(self, name, arguments=()):
         follow = ["--ringd", self.ringd.url] if self.ringd else []
         server = Server(name, self._program("router"), self.folder,
-                        ["--name", name, "-t", "1", *follow, *self.router_arguments,
-                         *arguments])
+                        ["--name", name, "-t", "1", *follow,
+                         *self.router_arguments, *arguments])
         self.others.append(server)
         return server
 

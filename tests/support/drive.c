@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 
-enum { STALL_TIMEOUT_MS = 20000, PACE_MS = 2 };
+enum { STALL_TIMEOUT_MS = 10000, PACE_MS = 2 };
 
 struct drive {
     struct drive_plan plan;

@@ -273,6 +273,11 @@ uint64_t fake_net_next_ms(const struct fake_net *fake)
     return next_ns == UINT64_MAX ? UINT64_MAX : (next_ns + 999999) / 1000000;
 }
 
+static void fake_finish(void *context, int handle)
+{
+    fake_net_finish(context, handle);
+}
+
 /* --- the fake --- */
 
 struct fake_net *fake_net_create(const struct mem *mem,
@@ -300,6 +305,7 @@ struct fake_net *fake_net_create(const struct mem *mem,
         .connect_error = fake_connect_error,
         .read = fake_read,
         .write = fake_write,
+        .finish = fake_finish,
         .close = fake_close,
     };
     fake_poller_table(&fake->table);

@@ -1,5 +1,6 @@
 """fakes.py -- servers that lie, on threads of the test itself."""
 
+import http.server
 import socket
 import threading
 
@@ -122,3 +123,62 @@ class LyingMemcached(FakeMemcached):
             value = value[:-1] + bytes([value[-1] ^ 1])
         end = b"" if lie == "forgets an answer's end" else b"END\r\n"
         return b"VALUE %s 0 %d\r\n%s\r\n%s" % (key, len(value), value, end)
+
+
+class FakeRingd:
+    """Serves the lines of `lines`, one by one as they are added, to each that
+    watches the ring; keeps the bodies of all acknowledgements."""
+
+    def __init__(self):
+        self.lines = []
+        self.acks = []
+        self.changed = threading.Condition()
+        handler = type("Handler", (_RingHandler,), {"ringd": self})
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                                      handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever,
+                         daemon=True).start()
+
+    def push(self, line):
+        with self.changed:
+            self.lines.append(line.encode() + b"\n")
+            self.changed.notify_all()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _RingHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = 0
+        try:
+            while True:
+                with self.ringd.changed:
+                    self.ringd.changed.wait_for(
+                        lambda: len(self.ringd.lines) > sent)
+                    line = self.ringd.lines[sent]
+                sent += 1
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        except OSError:
+            self.close_connection = True
+
+    def do_POST(self):
+        size = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(size).decode(errors="replace")
+        with self.ringd.changed:
+            self.ringd.acks.append(body)
+        self.send_response(204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()

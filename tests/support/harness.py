@@ -37,7 +37,7 @@ class Drive:
                 argv += [flag, str(value)]
         self.child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, errors="replace",
             preexec_fn=cluster.die_with_parent)
 
     def is_running(self):

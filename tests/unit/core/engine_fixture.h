@@ -19,7 +19,8 @@
 #include "core/engine.h"
 #include "proto/limits.h"
 
-enum { MIB = 1 << 20, FIXTURE_VALUE_MAX = 5 * MIB };
+#define MIB               (UINT64_C(1) << 20)
+#define FIXTURE_VALUE_MAX (5 * MIB)
 
 struct fixture {
     struct engine *engine;

@@ -25,7 +25,7 @@ static void fixture_small(struct fixture *f, bool evict)
 
 static void key_write(char key[static 24], uint64_t number)
 {
-    snprintf(key, 24, "key-%llu", (unsigned long long)number);
+    (void)snprintf(key, 24, "key-%llu", (unsigned long long)number);
 }
 
 static enum engine_result set_bytes(struct fixture *f, uint64_t number,
@@ -211,7 +211,7 @@ static void model_run(uint64_t limit, size_t size_max, bool may_forget,
 static void nothing_is_forgotten_while_there_is_room(void **state)
 {
     (void)state;
-    model_run(64 * MIB, 20000, false, 100000);
+    model_run(64 * MIB, 20000, false, 60000);
 }
 
 static void what_is_kept_under_pressure_is_right(void **state)
@@ -226,7 +226,7 @@ static void a_full_cache_evicts_and_stays_within_its_limit(void **state)
 {
     struct fixture f;
     uint64_t kept = 0;
-    enum { ITEMS = 120000 };
+    enum { ITEMS = 90000 };
 
     (void)state;
     fixture_small(&f, true);
@@ -257,7 +257,7 @@ static void what_is_read_again_and_again_stays(void **state)
     for (uint64_t i = 0; i < HOT; i++) {
         set_bytes(&f, i, 100);
     }
-    for (uint64_t i = 0; i < 200000; i++) {
+    for (uint64_t i = 0; i < 130000; i++) {
         set_bytes(&f, HOT + i, 100);
         if (i % 20 == 0) {
             uint64_t hot = i / 20 % HOT;
@@ -282,7 +282,7 @@ static void any_size_can_follow_any_other(void **state)
     fixture_small(&f, true);
     for (size_t phase = 0; phase < sizeof sizes / sizeof sizes[0]; phase++) {
         size_t size = sizes[phase];
-        uint64_t count = 3 * 8 * MIB / (size + 200) + 2;
+        uint64_t count = 24 * MIB / (size + 200) + 2;
         uint64_t first = number;
         uint64_t kept = 0;
 
@@ -376,7 +376,7 @@ static void tending_keeps_pages_free(void **state)
 
     (void)state;
     fixture_small(&f, true);
-    for (uint64_t i = 0; i < 150000; i++) {
+    for (uint64_t i = 0; i < 100000; i++) {
         set_bytes(&f, i, 60);
         if (i % 50 == 0) {
             engine_tend(f.thread, &f.now, 200);

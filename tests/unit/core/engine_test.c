@@ -96,8 +96,9 @@ static void joining_grows_a_value_through_every_class(void **state)
 
     assert_int_equal(set(f, "k", ""), ENGINE_OK);
     for (unsigned i = 0; i < 300; i++) {
-        struct engine_store how = {.mode = STORE_APPEND,
-                                   .value = {piece, 1 + i * 7 % sizeof piece}};
+        struct engine_store how = {
+            .mode = STORE_APPEND,
+            .value = {piece, 1 + (size_t)i * 7 % sizeof piece}};
 
         for (size_t j = 0; j < how.value.size; j++) {
             piece[j] = (char)((size + j) % 251);
@@ -452,7 +453,7 @@ static void flushed_items_cost_nothing_after_a_sweep(void **state)
     char key[16];
 
     for (unsigned i = 0; i < 2000; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        (void)snprintf(key, sizeof key, "k%u", i);
         set(f, key, "some value or other");
     }
     engine_flush(f->engine, f->now.ms);
@@ -505,7 +506,7 @@ static void a_value_of_any_size_comes_back(struct fixture *f, size_t size)
                                .flags = (uint32_t)(size % 3)};
     char key[32];
 
-    snprintf(key, sizeof key, "size-%zu", size);
+    (void)snprintf(key, sizeof key, "size-%zu", size);
     bytes_make(f->value, size, size);
     assert_int_equal(store_how(f, slice_of(key), &how), ENGINE_OK);
     memset(f->value, 0, size + 1);

@@ -69,6 +69,33 @@ static void closing_sends_what_is_queued(void **state)
     pair_fini(&side, &peer);
 }
 
+/* Says one word to whatever it hears, and closes. */
+static void refuse(struct side *side)
+{
+    conn_consume(side->conn, conn_input(side->conn).size);
+    assert_true(conn_append(side->conn, SLICE("no")));
+    conn_close(side->conn);
+}
+
+static void a_last_answer_reaches_a_peer_that_is_still_sending(void **state)
+{
+    struct world *world = *state;
+    size_t total = world->kind == WORLD_DRIBBLE ? 10000 : 300 << 10;
+    char *much = mem_alloc(mem_system(), total);
+    struct side side;
+    struct peer peer;
+
+    pattern_fill(much, 0, total);
+    pair_init(world, &side, &peer, refuse, NULL);
+    peer_send(&peer, much, total);
+    peer_expect_end(&peer);
+    assert_int_equal(peer.error, 0);
+    assert_int_equal(peer.size, 2);
+    assert_memory_equal(peer.received, "no", 2);
+    mem_free(mem_system(), much);
+    pair_fini(&side, &peer);
+}
+
 static void closing_now_drops_what_is_queued(void **state)
 {
     struct world *world = *state;
@@ -230,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TESTS(a_peer_that_leaves_ends_the_conn_once),
         WORLD_TESTS(closing_sends_what_is_queued),
+        WORLD_TESTS(a_last_answer_reaches_a_peer_that_is_still_sending),
         WORLD_TESTS(closing_now_drops_what_is_queued),
         WORLD_TESTS(a_peer_that_only_stops_writing_gets_its_answers),
         WORLD_TESTS(a_held_conn_outlives_the_end_of_its_input),
