@@ -44,7 +44,14 @@ fetch_memcached() {
             -o APT::Sandbox::User=root "$@"
     }
     apt_own update
-    (cd "$peers" && apt_own source --download-only memcached)
+    # Of the source package only upstream's own archive is needed.
+    # A line of --print-uris: 'URL' name size checksum
+    apt_own source --print-uris memcached | grep '\.orig\.tar\.[a-z0-9]* ' |
+        while read -r url name _ checksum; do
+            url=${url#\'}
+            /usr/lib/apt/apt-helper -qq download-file "${url%\'}" \
+                "$peers/$name" "$checksum"
+        done
 }
 
 build_memcached() {

@@ -31,6 +31,7 @@ static struct conn *conn_alloc(struct conn_pool *pool,
     conn->idle_timeout_ms = timeout_fit(options->idle_timeout_ms);
     conn->request_timeout_ms = timeout_fit(options->request_timeout_ms);
     conn->write_timeout_ms = timeout_fit(options->write_timeout_ms);
+    conn->reads_when_clogged = options->reads_when_clogged;
     conn->active_ms = loop_now_ms(pool->loop);
     conn->blocked_ms = conn->active_ms;
     conn->timer.run = conn_timer;

@@ -62,6 +62,9 @@ struct conn_options {
     uint64_t request_timeout_ms; /* first byte of a request to its last; 0 */
     uint64_t write_timeout_ms;   /* 0; for connecting too */
     size_t output_limit;         /* conn_reserve beyond it fails; 0: none */
+    /* Go on reading while the peer does not: for a peer that may be waiting
+     * for us to read before it reads. */
+    bool reads_when_clogged;
 };
 
 /* Counted per pool; read from any thread. */

@@ -33,7 +33,13 @@ static bool input_grow(struct conn_pool *pool, struct conn_input *input,
                        size_t want)
 {
     size_t enough = (want + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-    size_t size = input->size * 2 < enough ? input->size * 2 : enough;
+    size_t size = input->size * 2;
+
+    /* A few bytes more is a line whose length nobody knows: doubling keeps the
+     * copying linear.  Otherwise no more than was asked for. */
+    if (size > enough && enough > input->size + PAGE_SIZE) {
+        size = enough;
+    }
     size_t held = input_held(input);
     char *at = pool_take(pool, size);
 

@@ -81,6 +81,7 @@ struct conn {
     uint8_t state, why, todo, interest;
     bool is_calling; /* the handler is on the stack */
     bool is_paused, is_held, is_clogged;
+    bool reads_when_clogged;
     bool is_blocked; /* the socket takes no more; writable will tell */
     bool is_at_end;  /* of the stream */
     bool is_parting; /* closed by us, everything sent */

@@ -8,10 +8,15 @@ static uint64_t now_ms(const struct conn *conn)
     return loop_now_ms(conn->pool->loop);
 }
 
+static bool is_stopped(const struct conn *conn)
+{
+    return conn->is_paused || (conn->is_clogged && !conn->reads_when_clogged);
+}
+
 static bool may_read(const struct conn *conn)
 {
-    return conn->state == CONN_OPEN && !conn->is_paused && !conn->is_clogged &&
-           !conn->is_at_end && !input_is_full(&conn->input, conn->want);
+    return conn->state == CONN_OPEN && !is_stopped(conn) && !conn->is_at_end &&
+           !input_is_full(&conn->input, conn->want);
 }
 
 static unsigned interest_wanted(const struct conn *conn)
@@ -236,7 +241,7 @@ static void conn_settle(struct conn *conn)
     }
     request_clock(conn);
     if (conn->is_at_end && (conn->todo & CONN_DO_INPUT) == 0 &&
-        !conn->is_paused && !conn->is_clogged && !conn->is_held) {
+        !is_stopped(conn) && !conn->is_held) {
         conn_shut(conn, CONN_END_PEER);
         return;
     }
@@ -360,7 +365,7 @@ void conn_task(void *context)
     /* A paused owner is called when it resumes, a clogged one when its output
      * has drained. */
     if ((todo & CONN_DO_INPUT) != 0 && conn->state == CONN_OPEN) {
-        if (conn->is_paused || conn->is_clogged) {
+        if (is_stopped(conn)) {
             conn->todo |= CONN_DO_INPUT;
         } else {
             conn_call(conn, conn->handler->input);

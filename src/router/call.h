@@ -35,10 +35,11 @@ struct call {
     struct session *session; /* NULL: nobody waits for the answer any more */
     struct call *session_next;
     struct call *upstream_next; /* also: next parked, next free */
-    uint64_t deadline_ms;
-    uint64_t hash;   /* of the key: which slot */
-    uint32_t size;   /* of the request in the upstream's window */
-    uint16_t key_at; /* of the key within it, for CALL_GET */
+    uint64_t deadline_ms;       /* for the answer, since it was last sent */
+    uint64_t give_up_ms; /* being sent again ends then; 0: was sent once */
+    uint64_t hash;       /* of the key: which slot */
+    uint32_t size;       /* of the request in the upstream's window */
+    uint16_t key_at;     /* of the key within it, for CALL_GET */
     uint16_t key_size;
     enum call_kind kind;
     enum reply_expect expect;

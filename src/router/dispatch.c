@@ -24,34 +24,6 @@ static char *line_end_put(char *at)
     return at + 2;
 }
 
-/* What the request is written to: where, and where in it the key is. */
-struct draft {
-    char *start, *at;
-    uint16_t key_at;
-};
-
-typedef void draft_write(struct draft *draft, const struct request *request,
-                         struct slice key);
-
-/* "get key", "gats 60 key" */
-static void draft_get(struct draft *draft, const struct request *request,
-                      struct slice key)
-{
-    struct slice rest = request->line;
-    struct slice word;
-
-    (void)request_next_word(&rest, &word);
-    draft->at = word_put(draft->at, word);
-    *draft->at++ = ' ';
-    if (command_shape(request->command) == SHAPE_TOUCH_KEYS) {
-        (void)request_next_word(&rest, &word);
-        draft->at = word_put(draft->at, word);
-        *draft->at++ = ' ';
-    }
-    draft->key_at = (uint16_t)(draft->at - draft->start);
-    draft->at = line_end_put(word_put(draft->at, key));
-}
-
 static bool is_left_out(const struct request *request, struct slice word,
                         unsigned index)
 {
@@ -66,30 +38,27 @@ static bool is_left_out(const struct request *request, struct slice word,
 }
 
 /* Every word but noreply and q, and the data block. */
-static void draft_words(struct draft *draft, const struct request *request,
-                        struct slice key)
+static char *words_put(char *at, const struct request *request)
 {
     struct slice rest = request->line;
     struct slice word;
 
-    (void)key;
     for (unsigned i = 0; request_next_word(&rest, &word); i++) {
         if (is_left_out(request, word, i)) {
             continue;
         }
         if (i > 0) {
-            *draft->at++ = ' ';
+            *at++ = ' ';
         }
-        draft->at = word_put(draft->at, word);
+        at = word_put(at, word);
     }
-    draft->at = line_end_put(draft->at);
+    at = line_end_put(at);
     switch (command_shape(request->command)) {
     case SHAPE_STORE:
     case SHAPE_CAS:
     case SHAPE_META_STORE:
-        draft->at = line_end_put(word_put(draft->at, request->value));
-        break;
-    default: break;
+        return line_end_put(word_put(at, request->value));
+    default: return at;
     }
 }
 
@@ -103,75 +72,130 @@ static bool request_is_quiet(const struct request *request)
            request_has(request, 'q');
 }
 
-static void call_send(struct session *session, struct call *call,
-                      struct upstream *upstream, draft_write *write,
-                      const struct request *request, struct slice key)
+/* Room at the upstream for a request of at most `bound` bytes; NULL: the call
+ * has failed.  line: to echo from. */
+static char *call_reserve(struct session *session, struct call *call,
+                          struct upstream *upstream, size_t bound,
+                          struct slice line)
 {
-    size_t bound = request->line.size + 2 + request->value.size + 2;
     enum wire_line refusal = WIRE_NO_RING;
     char *at =
         upstream != NULL ? upstream_reserve(upstream, bound, &refusal) : NULL;
 
     if (at == NULL) {
-        call_fail(session->worker, call, request->line, refusal);
-        return;
+        call_fail(session->worker, call, line, refusal);
     }
-    struct draft draft = {.start = at, .at = at};
-
-    write(&draft, request, key);
-    call->key_at = draft.key_at;
-    call->key_size = (uint16_t)key.size;
-    upstream_send(upstream, call, (size_t)(draft.at - at));
+    return at;
 }
 
-static void key_send(struct session *session, const struct request *request,
-                     struct slice key, bool last)
+static void call_send(struct session *session, struct call *call,
+                      struct upstream *upstream, const struct request *request)
+{
+    size_t bound = request->line.size + 2 + request->value.size + 2;
+    char *at = call_reserve(session, call, upstream, bound, request->line);
+
+    if (at != NULL) {
+        upstream_send(upstream, call, (size_t)(words_put(at, request) - at));
+    }
+}
+
+/* "get key", "gats 60 key" */
+static void key_send(struct session *session, struct slice key, bool last)
 {
     struct worker *worker = session->worker;
+    struct slice word = command_word(session->get.command);
+    struct slice exptime = slice_of(session->get.exptime);
     struct call *call = session_call(session, CALL_GET);
 
     if (call == NULL) {
         return;
     }
     call->expect = EXPECT_VALUE;
-    call->command = request->command;
+    call->command = session->get.command;
     call->last = last;
     call->hash = key_hash(key);
     metric_add(&worker->metrics.requests, 1);
     metric_add(&worker->metrics.cmd_get, 1);
-    call_send(session, call, worker_route(worker, call->hash), draft_get,
-              request, key);
+    struct upstream *upstream = worker_route(worker, call->hash);
+    char *start = call_reserve(session, call, upstream,
+                               word.size + exptime.size + key.size + 4, key);
+
+    if (start == NULL) {
+        return;
+    }
+    char *at = word_put(start, word);
+
+    *at++ = ' ';
+    if (exptime.size > 0) {
+        at = word_put(at, exptime);
+        *at++ = ' ';
+    }
+    call->key_at = (uint16_t)(at - start);
+    call->key_size = (uint16_t)key.size;
+    at = line_end_put(word_put(at, key));
+    upstream_send(upstream, call, (size_t)(at - start));
 }
 
 /* One call a key, whatever shard it is on: the answers find their order by
- * themselves, and a shard that fails costs only its own keys. */
-static bool dispatch_get(struct session *session, const struct request *request)
+ * themselves, and a shard that fails costs only its own keys.  What has to wait
+ * is left in *keys. */
+static void keys_send(struct session *session, struct slice *keys)
 {
-    const struct router_options *options = session->worker->options;
-    struct slice rest = request->rest;
-    struct slice key = request->key;
-    const char *end = rest.at + rest.size;
-    bool more = true;
+    struct slice rest = *keys;
+    struct slice key, next;
+    bool more = request_next_key(&rest, &key);
 
-    if (session->get_offset > 0) {
-        rest.at = request->line.at + session->get_offset;
-        rest.size = (size_t)(end - rest.at);
-        more = request_next_key(&rest, &key);
-    }
-    while (more && !conn_is_closing(session->conn)) {
-        struct slice next = {0};
-
-        if (session->inflight >= options->client_inflight &&
-            session->inflight > 0) {
-            session->get_offset = (size_t)(key.at - request->line.at);
-            return false;
-        }
+    while (more && session_may_send(session)) {
         more = request_next_key(&rest, &next);
-        key_send(session, request, key, !more);
+        key_send(session, key, !more);
         key = next;
     }
-    session->get_offset = 0;
-    return true;
+    keys->size = more ? keys->size - (size_t)(key.at - keys->at) : 0;
+    keys->at = more ? key.at : keys->at;
+}
+
+static size_t dispatch_get(struct session *session,
+                           const struct request *request)
+{
+    const char *end = request->rest.size > 0
+                          ? request->rest.at + request->rest.size
+                          : request->key.at + request->key.size;
+    struct slice keys = {request->key.at, (size_t)(end - request->key.at)};
+
+    session->get.command = request->command;
+    session->get.exptime[0] = '\0';
+    if (command_shape(request->command) == SHAPE_TOUCH_KEYS) {
+        int size = snprintf(session->get.exptime, sizeof session->get.exptime,
+                            "%lld", (long long)request->exptime);
+
+        check(size > 0 && (size_t)size < sizeof session->get.exptime);
+    }
+    keys_send(session, &keys);
+    if (keys.size == 0) {
+        return request->consumed;
+    }
+    size_t before = (size_t)(keys.at - request->line.at);
+
+    session->get.left = keys.size;
+    session->get.ending = request->consumed - before - keys.size;
+    return before;
+}
+
+bool dispatch_resume(struct session *session)
+{
+    struct slice input = conn_input(session->conn);
+
+    check(session->get.left + session->get.ending <= input.size);
+    struct slice keys = {input.at, session->get.left};
+
+    keys_send(session, &keys);
+    size_t sent = session->get.left - keys.size;
+
+    session->get.left = keys.size;
+    conn_consume(session->conn,
+                 sent + (keys.size == 0 ? session->get.ending : 0));
+    conn_request_done(session->conn);
+    return keys.size == 0;
 }
 
 static void dispatch_keyed(struct session *session,
@@ -190,39 +214,38 @@ static void dispatch_keyed(struct session *session,
     call->last = true;
     call->hash = key_hash(request->key);
     metric_add(&worker->metrics.requests, 1);
-    call_send(session, call, worker_route(worker, call->hash), draft_words,
-              request, request->key);
+    call_send(session, call, worker_route(worker, call->hash), request);
 }
 
 void dispatch_forget(struct session *session, const struct request *request)
 {
     struct worker *worker = session->worker;
-    bool forgets =
-        request->command == COMMAND_SET || request->command == COMMAND_MS;
-    struct request delete = {.command = COMMAND_DELETE, .noreply = true};
-    char line[sizeof "delete " + KEY_SIZE_MAX] = "delete ";
+    bool encoded = request->key.at == request->key_bytes;
+    struct slice rest = request->line;
+    struct slice key = {0};
+    char line[sizeof "md  b" + KEY_SIZE_MAX];
+    struct request forget = {.command = COMMAND_DELETE};
 
-    /* A key with bytes that the text protocol has no place for cannot be
-     * named here; it was base64, and its shard refuses the value anyway. */
-    if (!forgets || request->key.size == 0 ||
-        request->key.at == request->key_bytes) {
+    if ((request->command != COMMAND_SET && request->command != COMMAND_MS) ||
+        request->key.size == 0) {
         return;
     }
-    memcpy(line + 7, request->key.at, request->key.size);
-    delete.line = (struct slice){line, 7 + request->key.size};
-    delete.key = (struct slice){line + 7, request->key.size};
-
+    (void)request_next_word(&rest, &key);
+    (void)request_next_word(&rest, &key);
+    int size = snprintf(line, sizeof line, "md %.*s%s", (int)key.size, key.at,
+                        encoded ? " b" : "");
     struct call *call = session_call(session, CALL_LINE);
 
+    check(size > 0 && (size_t)size < sizeof line);
     if (call == NULL) {
         return;
     }
-    call->expect = EXPECT_LINE;
-    call->command = COMMAND_DELETE;
+    forget.line = (struct slice){line, (size_t)size};
+    call->expect = EXPECT_META;
+    call->command = COMMAND_MD;
     call->quiet = true;
-    call->hash = key_hash(delete.key);
-    call_send(session, call, worker_route(worker, call->hash), draft_words,
-              &delete, delete.key);
+    call->hash = key_hash(request->key);
+    call_send(session, call, worker_route(worker, call->hash), &forget);
 }
 
 /* --- to every shard ---------------------------------------------------- */
@@ -247,8 +270,7 @@ static void broadcast_one(struct session *session,
     call->command = request->command;
     call->quiet = request->noreply;
     call->last = last;
-    call_send(session, call, worker->owners[member * lanes], draft_words,
-              request, request->key);
+    call_send(session, call, worker->owners[member * lanes], request);
 }
 
 /* False: there is no shard to send it to. */
@@ -287,19 +309,18 @@ static void dispatch_flush(struct session *session,
     }
 }
 
-static void dispatch_stats(struct session *session,
+/* False: another one is being answered; this one has to wait for it. */
+static bool dispatch_stats(struct session *session,
                            const struct request *request)
 {
     if (session->stats != NULL) {
-        /* Two at once on one connection: the second waits for its turn like
-         * everything else, but may not share the first one's sums. */
-        session_answer(session, wire_line(WIRE_SHARD_BUSY));
-        return;
+        return false;
     }
     if (!stats_merge_begin(session, request) ||
         !broadcast(session, request, CALL_STATS)) {
         stats_merge_answer(session);
     }
+    return true;
 }
 
 /* --- the router's own -------------------------------------------------- */
@@ -319,7 +340,7 @@ static void dispatch_verbosity(struct session *session,
     }
 }
 
-static void dispatch_local(struct session *session,
+static bool dispatch_local(struct session *session,
                            const struct request *request)
 {
     switch (request->command) {
@@ -330,12 +351,13 @@ static void dispatch_local(struct session *session,
         break;
     case COMMAND_VERBOSITY: dispatch_verbosity(session, request); break;
     case COMMAND_FLUSH_ALL: dispatch_flush(session, request); break;
-    case COMMAND_STATS: dispatch_stats(session, request); break;
+    case COMMAND_STATS: return dispatch_stats(session, request);
     default: session_answer(session, wire_line(WIRE_ERROR)); break;
     }
+    return true;
 }
 
-bool dispatch_request(struct session *session, const struct request *request)
+size_t dispatch_request(struct session *session, const struct request *request)
 {
     switch (command_shape(request->command)) {
     case SHAPE_KEYS:
@@ -344,12 +366,12 @@ bool dispatch_request(struct session *session, const struct request *request)
     case SHAPE_CAS:
         metric_add(&session->worker->metrics.cmd_set, 1);
         dispatch_keyed(session, request, CALL_LINE, EXPECT_LINE);
-        return true;
+        break;
     case SHAPE_DELETE:
     case SHAPE_ARITH:
     case SHAPE_TOUCH:
         dispatch_keyed(session, request, CALL_LINE, EXPECT_LINE);
-        return true;
+        break;
     case SHAPE_META:
         dispatch_keyed(session, request,
                        request->command == COMMAND_MG ||
@@ -357,14 +379,14 @@ bool dispatch_request(struct session *session, const struct request *request)
                            ? CALL_META_GET
                            : CALL_META,
                        EXPECT_META);
-        return true;
+        break;
     case SHAPE_META_STORE:
         metric_add(&session->worker->metrics.cmd_set, 1);
         dispatch_keyed(session, request, CALL_META, EXPECT_META);
-        return true;
+        break;
     case SHAPE_META_NOOP:
-    case SHAPE_ADMIN: break;
+    case SHAPE_ADMIN:
+        return dispatch_local(session, request) ? request->consumed : 0;
     }
-    dispatch_local(session, request);
-    return true;
+    return request->consumed;
 }

@@ -9,14 +9,20 @@
 #define ROUTER_DISPATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/request.h"
 
 struct session;
 
-/* False: it is a long get line that must go on later (session->get_offset says
- * where); call again with the same request. */
-bool dispatch_request(struct session *session, const struct request *request);
+/* Returns how many bytes of the request are done with: all of it; less for a
+ * long get line that has to go on later (session->get says how); none for one
+ * that must be tried again when an answer has come. */
+size_t dispatch_request(struct session *session, const struct request *request);
+
+/* Goes on with a get line that had to stop, and consumes what is done with.
+ * False: it has to stop again. */
+bool dispatch_resume(struct session *session);
 
 /* A storage request whose value is larger than allowed: the old value must not
  * survive a failed set. */

@@ -6,15 +6,15 @@
 #include "router/router_private.h"
 #include "router/stats.h"
 
-/* Answers held for their turn: beyond it no new request is taken. */
-enum { HELD_HIGH = 1 << 20, HELD_SIZE_MIN = 4 << 10 };
+enum { HELD_SIZE_MIN = 4 << 10 };
 
 /* --- may it go on? ----------------------------------------------------- */
 
-static bool session_may_take(const struct session *session)
+bool session_may_send(const struct session *session)
 {
     const struct worker *worker = session->worker;
-    uint32_t epoch = worker->ring != NULL ? worker->ring->epoch : 0;
+    size_t owed = conn_output_size(session->conn) + session->held.size +
+                  session->inflight * session->answer_size;
 
     if (session->ending || conn_is_closing(session->conn)) {
         return false;
@@ -23,8 +23,9 @@ static bool session_may_take(const struct session *session)
         return true;
     }
     return session->inflight < worker->options->client_inflight &&
-           session->held.size < HELD_HIGH && session->parked == 0 &&
-           session->epoch == epoch;
+           owed < SESSION_ANSWERS_MAX && session->parked == 0 &&
+           worker->window_bytes < WORKER_WINDOW_HIGH &&
+           session->generation == worker->generation;
 }
 
 void session_wake(struct session *session)
@@ -33,7 +34,7 @@ void session_wake(struct session *session)
         conn_close(session->conn);
         return;
     }
-    if (conn_input(session->conn).size > 0 && session_may_take(session)) {
+    if (conn_input(session->conn).size > 0 && session_may_send(session)) {
         conn_again(session->conn);
     }
     if (session->worker->draining) {
@@ -89,6 +90,7 @@ static bool held_keep(struct session *session, struct call *call,
         char *at = mem_resize(mem, session->held.at, capacity);
 
         if (at == NULL) {
+            call->done = true; /* ends with the session */
             return false;
         }
         session->held.at = at;
@@ -101,6 +103,7 @@ static bool held_keep(struct session *session, struct call *call,
     call->held_size = answer.size;
     call->done = true;
     session->held.size = size;
+    session->held.count++;
     return true;
 }
 
@@ -112,6 +115,14 @@ static void held_release(struct session *session)
         session->held.at = NULL;
         session->held.capacity = 0;
     }
+}
+
+/* The next answer will be about as large as the largest of late. */
+static void answer_size_learn(struct session *session, size_t size)
+{
+    size_t expected = session->answer_size;
+
+    session->answer_size = size > expected ? size : expected - expected / 16;
 }
 
 static void head_pop(struct session *session)
@@ -129,6 +140,7 @@ static void head_pop(struct session *session)
 void session_finish(struct session *session, struct call *call,
                     struct slice answer)
 {
+    answer_size_learn(session, answer.size);
     if (call != session->head) {
         if (!held_keep(session, call, answer)) {
             conn_close_now(session->conn);
@@ -143,6 +155,9 @@ void session_finish(struct session *session, struct call *call,
 
         session_emit(session, session->head, held);
         head_pop(session);
+        if (--session->held.count == 0) {
+            session->held.size = 0;
+        }
     }
     if (session->inflight == 0) {
         conn_hold(session->conn, false);
@@ -162,7 +177,7 @@ struct call *session_call(struct session *session, enum call_kind kind)
         return NULL;
     }
     if (session->inflight == 0) {
-        session->epoch = worker->ring != NULL ? worker->ring->epoch : 0;
+        session->generation = worker->generation;
         conn_hold(session->conn, true);
     }
     call->session = session;
@@ -217,25 +232,37 @@ static void session_refuse(struct session *session,
     }
 }
 
+/* False: the request has to wait, whole or in part. */
+static bool session_dispatch(struct session *session,
+                             const struct request *request)
+{
+    size_t done = dispatch_request(session, request);
+
+    conn_consume(session->conn, done);
+    if (done == 0) {
+        session->parser.scanned = 0;
+        return false;
+    }
+    conn_request_done(session->conn);
+    return session->get.left == 0;
+}
+
 /* False: nothing more to do with this input now. */
 static bool session_take(struct session *session)
 {
     struct request *request = &session->worker->request;
     struct slice input = conn_input(session->conn);
 
+    if (session->get.left > 0) {
+        return dispatch_resume(session);
+    }
     switch (request_parse(&session->parser, input, request)) {
     case PARSE_DONE:
         if (request->command == COMMAND_QUIT) {
             session_end_when_answered(session);
             return false;
         }
-        if (!dispatch_request(session, request)) {
-            session->parser.scanned = 0;
-            return false;
-        }
-        conn_consume(session->conn, request->consumed);
-        conn_request_done(session->conn);
-        return true;
+        return session_dispatch(session, request);
     case PARSE_BAD: session_refuse(session, request); return true;
     case PARSE_LOST:
         metric_add(&session->worker->metrics.bad_requests, 1);
@@ -260,13 +287,12 @@ static void session_input(void *owner, struct conn *conn)
     uint64_t budget = session->worker->options->requests_per_turn;
 
     while (budget > 0 && conn_input(conn).size > 0 &&
-           conn_output_size(conn) <= CONN_OUTPUT_HIGH &&
-           session_may_take(session) && session_take(session)) {
+           session_may_send(session) && session_take(session)) {
         budget--;
     }
     if (budget == 0 && conn_input(conn).size > 0) {
         metric_add(&session->worker->metrics.conn_yields, 1);
-        if (session_may_take(session)) {
+        if (session_may_send(session)) {
             conn_again(conn);
         }
     }
@@ -335,6 +361,7 @@ void session_open(struct worker *worker, int handle)
     }
     session->worker = worker;
     session->tail = &session->head;
+    session->answer_size = SESSION_ANSWER_SIZE_FIRST;
     session->parser.value_size_max = options->value_size_max;
     if (conn_create(&session->conn, worker->pool, handle, &conn_options) !=
         ERR_OK) {

@@ -3,11 +3,11 @@
  * Requests are parsed as they come and handed to the shards at once; answers
  * come in any order and are given back in the order asked.  An answer that is
  * early is held.  A session takes no new request while
- *  - client_inflight of its requests are on their way,
+ *  - client_inflight of its requests are on their way, or so many that their
+ *    answers may be more than SESSION_ANSWERS_MAX bytes,
  *  - its peer does not read its answers,
  *  - requests sent under an older ring are on their way, or were given back by
- *    a shard and wait to be sent again: a later request of the same client
- *    must not overtake them.
+ *    a shard: a later request of the same client must not overtake them.
  */
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
@@ -22,6 +22,15 @@
 struct worker;
 struct stats_merge;
 
+enum {
+    /* Bytes of answers that one client may have coming: what it has not read,
+     * what is held, and what is expected. */
+    SESSION_ANSWERS_MAX = 8 << 20,
+    /* Expected of the first: a new client may have 64 requests on their way
+     * until their answers show what size to expect. */
+    SESSION_ANSWER_SIZE_FIRST = 128 << 10,
+};
+
 struct session {
     struct worker *worker;
     struct conn *conn;
@@ -29,15 +38,23 @@ struct session {
     struct call *head, **tail; /* unanswered, in the order asked */
     unsigned inflight;         /* their number */
     unsigned parked;           /* of these, waiting to be sent again */
-    uint32_t epoch;            /* the ring they were sent under */
-    size_t get_offset;         /* how much of a long get line is sent */
+    uint64_t generation;       /* worker->generation they were sent under */
+    size_t answer_size;        /* what an answer is expected to be, decaying */
     bool ending;               /* quit, or a bad line: close when answered */
     bool broadcast_failed;     /* a shard's part of a broadcast failed */
     struct stats_merge *stats; /* while a `stats` is being answered */
+    /* A get line that had to stop.  What is sent of it has been consumed. */
+    struct {
+        enum command command;
+        char exptime[NUMBER_DIGITS_MAX + 2]; /* gat, gats: as sent */
+        size_t left;   /* bytes of keys to come; 0: there is none */
+        size_t ending; /* bytes of the line behind them */
+    } get;
     struct {
         char *at;
         size_t size, capacity;
-    } held; /* answers that came before their turn */
+        unsigned count; /* answers in it */
+    } held;             /* answers that came before their turn */
 };
 
 /* Takes the handle over. */
@@ -46,6 +63,9 @@ void session_open(struct worker *worker, int handle);
 void session_drain(struct session *session);
 /* Something it waited for has changed: look at its input again. */
 void session_wake(struct session *session);
+
+/* May another request of this client be sent? */
+bool session_may_send(const struct session *session);
 
 /* A new call at the end of the session's queue; NULL: no memory, the session
  * is being closed. */

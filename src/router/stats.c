@@ -18,6 +18,7 @@ const struct metric_spec router_metric_specs[ROUTER_METRIC_COUNT] = {
 struct stats_merge {
     bool general; /* `stats` without a word */
     bool reset;   /* `stats reset` was done */
+    bool failed;  /* a shard did not answer */
     bool refused; /* no shard knew what was asked for */
     size_t count;
     struct stats_row {
@@ -139,7 +140,11 @@ void stats_merge_add(struct stats_merge *merge, struct slice answer)
             row_add(merge, name, value);
         }
     }
-    merge->refused = merge->refused || (!any && answer.size > 0);
+    bool failed =
+        answer.size > 12 && memcmp(answer.at, "SERVER_ERROR", 12) == 0;
+
+    merge->failed = merge->failed || failed;
+    merge->refused = merge->refused || (!any && !failed && answer.size > 0);
 }
 
 /* --- the router's own -------------------------------------------------- */
@@ -236,10 +241,14 @@ void stats_merge_answer(struct session *session)
     char *room = conn_reserve(session->conn, STATS_ANSWER_SIZE_MAX);
     struct text text;
 
-    if (merge == NULL || room == NULL) {
+    if (room == NULL) {
+        conn_close_now(session->conn);
+    } else if (merge == NULL) {
         session_answer(session, wire_line(WIRE_NO_MEMORY_WRITE));
     } else if (merge->reset) {
         (void)conn_append(session->conn, SLICE("RESET\r\n"));
+    } else if (merge->count == 0 && merge->failed) {
+        (void)conn_append(session->conn, wire_line(WIRE_SHARD_DOWN));
     } else if (merge->count == 0 && merge->refused) {
         (void)conn_append(session->conn, wire_line(WIRE_ERROR));
     } else {

@@ -7,6 +7,8 @@
 
 enum {
     WINDOW_SIZE_MIN = 16 << 10,
+    WINDOW_SIZE_KEPT = 256 << 10, /* a larger one goes when it is empty */
+    FLUSH_SIZE_MAX = 256 << 10,   /* handed to the connection at once */
     ANNOUNCE_SIZE_MAX = 32,
 };
 
@@ -70,7 +72,7 @@ static char *window_reserve(struct upstream *upstream, size_t size)
 static void window_clear(struct upstream *upstream)
 {
     upstream->window.begin = upstream->window.sent = upstream->window.end = 0;
-    if (upstream->window.capacity > WINDOW_SIZE_MIN) {
+    if (upstream->window.capacity > WINDOW_SIZE_KEPT) {
         mem_free(upstream->worker->env->mem, upstream->window.at);
         upstream->window.at = NULL;
         upstream->window.capacity = 0;
@@ -87,6 +89,7 @@ static void queue_push(struct upstream *upstream, struct call *call)
     *upstream->tail = call;
     upstream->tail = &call->upstream_next;
     upstream->count++;
+    worker->window_bytes += call->size;
     metric_add(&worker->metrics.shard_inflight, 1);
     if (!timer_is_set(&upstream->deadline)) {
         timer_set(worker->loop, &upstream->deadline, call->deadline_ms);
@@ -102,6 +105,7 @@ static struct call *queue_pop(struct upstream *upstream)
         upstream->tail = &upstream->head;
     }
     upstream->count--;
+    upstream->worker->window_bytes -= call->size;
     metric_add(&upstream->worker->metrics.shard_inflight, (uint64_t)-1);
     return call;
 }
@@ -147,6 +151,10 @@ static void upstream_lost(struct upstream *upstream, enum wire_line line)
     upstream->state = UPSTREAM_LOST;
     upstream->open = false;
     queue_fail(upstream, line);
+    if (!upstream->wanted) {
+        worker_sweep_later(worker);
+        return;
+    }
     if (upstream->pause_ms == 0) {
         upstream->pause_ms = options->retry_min;
     }
@@ -176,7 +184,7 @@ static void upstream_ended(void *owner, struct conn *conn, enum conn_end why)
     (void)conn;
     upstream->conn = NULL;
     if (why == CONN_END_PEER && upstream->state == UPSTREAM_UP &&
-        upstream->count == 0) {
+        upstream->count == 0 && upstream->served && upstream->wanted) {
         /* Closed while idle: nobody has noticed, and nobody need. */
         upstream->state = UPSTREAM_NEW;
         upstream->open = false;
@@ -211,16 +219,19 @@ static void upstream_flush(void *context)
     struct upstream *upstream = context;
     size_t size = upstream->window.end - upstream->window.sent;
 
-    if (!upstream->open || upstream->conn == NULL || size == 0) {
+    if (!upstream->open || upstream->conn == NULL || size == 0 ||
+        conn_is_clogged(upstream->conn)) {
         return;
     }
+    /* The rest follows when the connection has room again. */
+    size = size < FLUSH_SIZE_MAX ? size : FLUSH_SIZE_MAX;
     struct slice unsent = {upstream->window.at + upstream->window.sent, size};
 
     if (!conn_append(upstream->conn, unsent)) {
         upstream_drop(upstream, WIRE_SHARD_BUSY);
         return;
     }
-    upstream->window.sent = upstream->window.end;
+    upstream->window.sent += size;
     conn_flush(upstream->conn);
 }
 
@@ -289,12 +300,18 @@ void upstream_announce(struct upstream *upstream)
 
 /* --- answers ----------------------------------------------------------- */
 
-static void upstream_is_up(struct upstream *upstream, const struct reply *reply)
+/* False: what answered our first line is an error that no memcached gives to a
+ * command it does not know. */
+static bool upstream_is_up(struct upstream *upstream, const struct reply *reply)
 {
-    upstream->plain = reply->kind == REPLY_ERROR;
-    upstream->pause_ms = 0;
+    bool error = reply->kind == REPLY_ERROR;
+
+    if (error && !slice_equal(reply->line, SLICE("ERROR"))) {
+        return false;
+    }
+    upstream->plain = error;
     if (upstream->state == UPSTREAM_UP) {
-        return;
+        return true;
     }
     upstream->state = UPSTREAM_UP;
     metric_add(&upstream->worker->metrics.shard_connects, 1);
@@ -302,6 +319,12 @@ static void upstream_is_up(struct upstream *upstream, const struct reply *reply)
              LOG_TEXT("shard", upstream->name),
              LOG_TEXT("address", upstream->address),
              LOG_TEXT("kind", upstream->plain ? "memcached" : "torc"));
+    return true;
+}
+
+static bool call_is_keyed(const struct call *call)
+{
+    return call->kind != CALL_FLUSH && call->kind != CALL_STATS;
 }
 
 /* The n-th answer must be about the n-th key: else the stream is out of step,
@@ -325,21 +348,29 @@ static bool upstream_reply(struct upstream *upstream, const struct reply *reply)
         !reply_is_for(upstream->head, request, reply)) {
         return false;
     }
+    if (upstream->head->kind == CALL_ANNOUNCE &&
+        !upstream_is_up(upstream, reply)) {
+        return false;
+    }
     struct call *call = queue_pop(upstream);
 
     if (call->kind == CALL_ANNOUNCE) {
-        upstream_is_up(upstream, reply);
         worker_call_free(worker, call);
-    } else if (reply->kind == REPLY_MOVED) {
+    } else if (reply->kind == REPLY_MOVED && call_is_keyed(call)) {
         /* Until we announce again it gives everything back. */
         upstream->announced = 0;
         worker_park(worker, call, request);
     } else {
+        upstream->served = true;
+        upstream->pause_ms = 0;
         call_answer(worker, call, reply);
     }
     upstream->window.begin += request.size;
     if (upstream->head == NULL) {
         window_clear(upstream);
+        if (!upstream->wanted) {
+            worker_sweep_later(worker);
+        }
     }
     return true;
 }
@@ -358,7 +389,8 @@ static void upstream_input(void *owner, struct conn *conn)
     struct upstream *upstream = owner;
     struct reply reply;
 
-    for (;;) {
+    upstream_flush(upstream); /* if it was clogged, it has room again */
+    while (upstream->conn != NULL) {
         struct slice input = conn_input(conn);
 
         if (input.size == 0) {
@@ -380,7 +412,7 @@ static void upstream_input(void *owner, struct conn *conn)
         case REPLY_BROKEN: upstream_broken(upstream, reply.why); return;
         }
         if (!upstream_reply(upstream, &reply)) {
-            upstream_broken(upstream, "an answer to another key");
+            upstream_broken(upstream, "not the answer to what was asked");
             return;
         }
         conn_consume(conn, reply.consumed);
@@ -410,7 +442,7 @@ static void upstream_connect(struct upstream *upstream)
     struct conn_options options = {
         .handler = &upstream_handler,
         .owner = upstream,
-        .output_limit = SIZE_MAX,
+        .reads_when_clogged = true,
     };
 
     check(upstream->conn == NULL && upstream->head == NULL);
@@ -418,8 +450,9 @@ static void upstream_connect(struct upstream *upstream)
         .value_size_max = worker->options->value_size_max};
     upstream->announced = UINT32_MAX;
     upstream->plain = false;
-    if (conn_open(&upstream->conn, worker->pool, &upstream->where, &options) !=
-        ERR_OK) {
+    upstream->served = false;
+    if (conn_open(&upstream->conn, worker->shard_pool, &upstream->where,
+                  &options) != ERR_OK) {
         upstream->conn = NULL;
         upstream_lost(upstream, WIRE_SHARD_DOWN);
         return;
@@ -443,6 +476,7 @@ enum err upstream_create(struct upstream **out, struct worker *worker,
         return ERR_NOMEM;
     }
     upstream->where = *where;
+    upstream->wanted = true;
     upstream->worker = worker;
     upstream->lane = lane;
     memcpy(upstream->name, member->name, sizeof upstream->name);

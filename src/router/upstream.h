@@ -7,9 +7,10 @@
  * again to the right one.
  *
  * A connection counts as up only when the shard has answered the first request
- * on it (`ring <epoch>`; a stock memcached says ERROR, which is an answer): a
- * stopped process still accepts connections.  When it is lost, everything on it
- * has failed at once, and until it is up again every call fails at once.
+ * on it (`ring <epoch>`; a stock memcached says ERROR, which is an answer; any
+ * other error is a refusal): a stopped process still accepts connections.  When
+ * it is lost, everything on it has failed at once, and until it is up again
+ * every call fails at once.
  */
 #ifndef ROUTER_UPSTREAM_H
 #define ROUTER_UPSTREAM_H
@@ -41,6 +42,7 @@ struct upstream {
     enum upstream_state state;
     bool wanted; /* a member of the ring in force */
     bool open;   /* connected: the window may be written */
+    bool served; /* a client's request was answered on this connection */
     bool plain;  /* does not know `ring`: a stock memcached */
     uint32_t announced;
     struct conn *conn; /* NULL between two tries */

@@ -91,10 +91,10 @@ static struct upstream *upstream_have(struct worker *worker,
     return upstream;
 }
 
-/* Those that the ring no longer knows go; what was on its way to them fails.
- * ringd removes a member's slots first, so there is seldom anything. */
-static void upstreams_sweep(struct worker *worker)
+/* Those that the ring no longer knows go when nothing is on its way to them. */
+static void upstreams_sweep(void *context)
 {
+    struct worker *worker = context;
     struct upstream **slot = &worker->upstreams;
 
     while (*slot != NULL) {
@@ -107,6 +107,11 @@ static void upstreams_sweep(struct worker *worker)
             slot = &upstream->next;
         }
     }
+}
+
+void worker_sweep_later(struct worker *worker)
+{
+    loop_defer(worker->loop, &worker->sweep);
 }
 
 static void unpark(void *context);
@@ -136,6 +141,7 @@ void worker_adopt(struct worker *worker, const struct plan *plan)
     worker->owners = owners;
     ring_unref(&worker->ring);
     worker->ring = ring_ref(ring);
+    worker->generation++;
     upstreams_sweep(worker);
     for (struct upstream *u = worker->upstreams; u != NULL; u = u->next) {
         upstream_announce(u);
@@ -158,6 +164,9 @@ void worker_park(struct worker *worker, struct call *call, struct slice request)
         return;
     }
     memcpy(call->parked, request.at, request.size);
+    if (call->give_up_ms == 0) {
+        call->give_up_ms = call->deadline_ms;
+    }
     call->session->parked++;
     call->upstream_next = NULL;
     *worker->parked_tail = call;
@@ -173,10 +182,9 @@ static void call_resend(struct worker *worker, struct call *call)
     struct slice request = {call->parked, call->size};
     struct upstream *upstream = worker_route(worker, call->hash);
     enum wire_line refusal = WIRE_NO_RING;
-    uint64_t deadline_ms = call->deadline_ms;
     char *at = NULL;
 
-    if (deadline_ms <= loop_now_ms(worker->loop)) {
+    if (call->give_up_ms <= loop_now_ms(worker->loop)) {
         refusal = WIRE_SHARD_TIMEOUT;
     } else if (upstream != NULL) {
         upstream_announce(upstream);
@@ -190,7 +198,6 @@ static void call_resend(struct worker *worker, struct call *call)
     mem_free(worker->env->mem, call->parked);
     call->parked = NULL;
     upstream_send(upstream, call, request.size);
-    call->deadline_ms = deadline_ms;
 }
 
 /* In the order in which they were given back: requests of one client for one
@@ -200,6 +207,7 @@ static void unpark(void *context)
     struct worker *worker = context;
     struct call *call = worker->parked;
 
+    worker->generation += call != NULL;
     worker->parked = NULL;
     worker->parked_tail = &worker->parked;
     timer_clear(worker->loop, &worker->unpark);
@@ -234,6 +242,13 @@ static enum err worker_begin(void *context, unsigned index, struct loop *loop,
     worker->loop = loop;
     worker->pool = pool;
     worker->parked_tail = &worker->parked;
+    if (conn_pool_create(&worker->shard_pool, loop,
+                         router->options->buffer_limit /
+                             router->options->threads) != ERR_OK) {
+        mem_free(router->env->mem, worker);
+        return ERR_NOMEM;
+    }
+    worker->sweep = (struct task){.run = upstreams_sweep, .context = worker};
     worker->unpark = (struct timer){.run = unpark, .context = worker};
     env_random(router->env, &worker->jitter, sizeof worker->jitter);
     router->workers[index] = worker;
@@ -248,16 +263,8 @@ static void worker_accepted(void *context, int handle)
 
 static void worker_drain_visit(void *context, struct conn *conn)
 {
-    struct worker *worker = context;
-
-    for (struct upstream *u = worker->upstreams; u != NULL; u = u->next) {
-        if (u->conn == conn) {
-            return;
-        }
-    }
-    if (conn_owner(conn) != NULL) { /* else abandoned by an upstream */
-        session_drain(conn_owner(conn));
-    }
+    (void)context;
+    session_drain(conn_owner(conn));
 }
 
 static void worker_drain(void *context)
@@ -265,7 +272,7 @@ static void worker_drain(void *context)
     struct worker *worker = context;
 
     worker->draining = true;
-    conn_pool_each(worker->pool, worker_drain_visit, worker);
+    conn_pool_each(worker->pool, worker_drain_visit, NULL);
 }
 
 static void calls_free(struct worker *worker, struct call *call)
@@ -290,6 +297,8 @@ static void worker_end(void *context)
         worker->upstreams = upstream->next;
         upstream_destroy(&upstream);
     }
+    conn_pool_destroy(&worker->shard_pool);
+    loop_cancel(worker->loop, &worker->sweep);
     timer_clear(worker->loop, &worker->unpark);
     calls_free(worker, worker->parked);
     calls_free(worker, worker->free_calls);

@@ -19,14 +19,19 @@
 
 struct router;
 
+/* Requests on their way: beyond it a client may have only one. */
+enum { WORKER_WINDOW_HIGH = 64 << 20 };
+
 struct worker {
     struct router *router;
     const struct router_options *options;
     const struct env *env;
     unsigned index;
     struct loop *loop;
-    struct conn_pool *pool;
-    struct ring *ring; /* NULL: none yet */
+    struct conn_pool *pool;       /* of the clients */
+    struct conn_pool *shard_pool; /* of the upstreams: a client that does not
+                                   * read must not cost the shards' buffers */
+    struct ring *ring;            /* NULL: none yet */
     struct upstream *upstreams;
     /* By member index, shard_connections for each: a key always takes the same
      * one, so that requests for it stay in order. */
@@ -34,7 +39,12 @@ struct worker {
     struct call *free_calls;
     struct call *parked, **parked_tail; /* given back by a shard */
     struct timer unpark;
-    uint64_t jitter; /* state of a small generator */
+    struct task sweep;
+    /* Rises when requests sent before may arrive after ones sent now: a new
+     * ring, or requests sent again.  A session lets the older ones finish. */
+    uint64_t generation;
+    uint64_t window_bytes; /* of requests on their way to shards */
+    uint64_t jitter;       /* state of a small generator */
     bool draining;
     alignas(64) struct router_metrics metrics;
     struct request request; /* the one being handled */
@@ -62,6 +72,10 @@ void worker_call_free(struct worker *worker, struct call *call);
  * by the ring then in force, or fails at its deadline. */
 void worker_park(struct worker *worker, struct call *call,
                  struct slice request);
+
+/* An upstream that no ring wants any more has nothing on its way: soon, not
+ * now, it will be destroyed. */
+void worker_sweep_later(struct worker *worker);
 
 /* The call has failed: a miss for a read, the line for a write.  request: its
  * bytes, to echo from. */

@@ -8,10 +8,11 @@
 
 #include "shard/session.h"
 
-/* get, gets, gat, gats.  False: the peer reads too slowly; session->get_offset
- * says where to go on when it is called again with the same request. */
-bool command_get(struct session *session, const struct request *request,
-                 const struct engine_key *key);
+/* get, gets, gat, gats.  *keys: those of the line, which have been checked; the
+ * answered ones are taken off.  If any are left the peer reads too slowly or
+ * the turn is over: call again with these, later. */
+void command_get(struct session *session, enum command command,
+                 uint64_t expires_ms, struct slice *keys);
 void command_store(struct session *session, const struct request *request,
                    const struct engine_key *key);
 void command_delete(struct session *session, const struct request *request,

@@ -144,51 +144,91 @@ static command_run *const command_runs[COMMAND_COUNT] = {
     [COMMAND_ME] = command_me,
 };
 
-/* False: a get that must go on later. */
-static bool request_run(struct session *session, const struct request *request,
-                        struct engine_key *key)
+/* Keeps what is left of a get line for when it goes on.  Returns how much of
+ * the request is done with. */
+static size_t get_keep(struct session *session, const struct request *request,
+                       uint64_t expires_ms, struct slice left)
+{
+    size_t before = (size_t)(left.at - request->line.at);
+
+    session->get.command = request->command;
+    session->get.expires_ms = expires_ms;
+    session->get.left = left.size;
+    session->get.ending = request->consumed - before - left.size;
+    return before;
+}
+
+static size_t get_run(struct session *session, const struct request *request)
+{
+    bool touch = command_shape(request->command) == SHAPE_TOUCH_KEYS;
+    uint64_t expires_ms =
+        touch ? worker_expires_ms(session->worker, request->exptime) : 0;
+    const char *end = request->rest.size > 0
+                          ? request->rest.at + request->rest.size
+                          : request->key.at + request->key.size;
+    struct slice keys = {request->key.at, (size_t)(end - request->key.at)};
+
+    command_get(session, request->command, expires_ms, &keys);
+    return keys.size == 0 ? request->consumed
+                          : get_keep(session, request, expires_ms, keys);
+}
+
+/* Goes on with a get line that had to stop.  False: it has to stop again. */
+static bool get_resume(struct session *session)
+{
+    struct slice input = conn_input(session->conn);
+
+    check(session->get.left + session->get.ending <= input.size);
+    struct slice keys = {input.at, session->get.left};
+
+    command_get(session, session->get.command, session->get.expires_ms, &keys);
+    size_t answered = session->get.left - keys.size;
+
+    session->get.left = keys.size;
+    conn_consume(session->conn,
+                 answered + (keys.size == 0 ? session->get.ending : 0));
+    conn_request_done(session->conn);
+    return keys.size == 0;
+}
+
+/* Returns how much of the request is done with: all, but for a get that must go
+ * on later. */
+static size_t request_run(struct session *session,
+                          const struct request *request, struct engine_key *key)
 {
     if (!shape_has_key(command_shape(request->command))) {
         command_admin(session, request);
-        return true;
-    }
-    if (!session_locate(session, request->key, key->hash, key)) {
+    } else if (!session_locate(session, request->key, key->hash, key)) {
         session_answer_moved(session);
-        return true;
+    } else if (command_runs[request->command] == NULL) {
+        return get_run(session, request);
+    } else {
+        command_runs[request->command](session, request, key);
     }
-    if (command_runs[request->command] == NULL) {
-        return command_get(session, request, key);
-    }
-    command_runs[request->command](session, request, key);
-    return true;
+    return request->consumed;
 }
 
-/* Returns how many of the batch were answered. */
+/* Returns how many of the batch were answered whole. */
 static unsigned batch_run(struct session *session, unsigned count)
 {
     struct worker *worker = session->worker;
     size_t consumed = 0;
     unsigned done = 0;
 
-    if (count > 1) {
-        for (unsigned i = 0; i < count; i++) {
-            if (shape_has_key(command_shape(worker->batch[i].command))) {
-                engine_prefetch_item(worker->engine, worker->keys[i].hash);
-            }
+    for (unsigned i = 0; count > 1 && i < count; i++) {
+        if (shape_has_key(command_shape(worker->batch[i].command))) {
+            engine_prefetch_item(worker->engine, worker->keys[i].hash);
         }
     }
-    while (done < count && !conn_is_closing(session->conn)) {
-        const struct request *request = &worker->batch[done];
-
-        if (conn_output_size(session->conn) > CONN_OUTPUT_HIGH ||
-            !request_run(session, request, &worker->keys[done])) {
-            break;
-        }
-        consumed += request->consumed;
-        done++;
+    while (done < count && session->get.left == 0 &&
+           !conn_is_closing(session->conn) &&
+           conn_output_size(session->conn) <= CONN_OUTPUT_HIGH) {
+        consumed +=
+            request_run(session, &worker->batch[done], &worker->keys[done]);
+        done += session->get.left == 0;
     }
     conn_consume(session->conn, consumed);
-    if (done > 0) {
+    if (consumed > 0) {
         conn_request_done(session->conn);
     }
     return done;
@@ -245,33 +285,40 @@ static bool session_odd(struct session *session, enum parse outcome,
 
 /* --- the connection's events ------------------------------------------- */
 
+/* One batch; *budget goes down by what was done.  False: no more for now. */
+static bool session_batch(struct session *session, unsigned *budget)
+{
+    struct slice input = conn_input(session->conn);
+    unsigned limit = *budget < WORKER_BATCH_MAX ? *budget : WORKER_BATCH_MAX;
+    enum parse outcome;
+
+    if (input.size == 0) {
+        return false;
+    }
+    unsigned count = batch_parse(session, input, limit, &outcome);
+
+    if (batch_run(session, count) < count) {
+        session->parser.scanned = 0;
+        return false;
+    }
+    *budget -= count;
+    if (count < limit && outcome != PARSE_DONE) {
+        *budget -= 1;
+        return session_odd(session, outcome, &session->worker->batch[count]);
+    }
+    return true;
+}
+
 static void session_input(void *owner, struct conn *conn)
 {
     struct session *session = owner;
     unsigned budget = (unsigned)session->worker->options->requests_per_turn;
 
-    while (budget > 0) {
-        struct slice input = conn_input(conn);
-        unsigned limit = budget < WORKER_BATCH_MAX ? budget : WORKER_BATCH_MAX;
-        enum parse outcome;
-
-        if (input.size == 0) {
-            break;
+    if (session->get.left == 0 || get_resume(session)) {
+        while (budget > 0 && session_batch(session, &budget)) {
         }
-        unsigned count = batch_parse(session, input, limit, &outcome);
-
-        if (batch_run(session, count) < count) {
-            session->parser.scanned = 0;
-            break;
-        }
-        budget -= count;
-        if (count < limit &&
-            !session_odd(session, outcome, &session->worker->batch[count])) {
-            break;
-        }
-        budget -= budget > 0 && outcome == PARSE_BAD;
     }
-    if (budget == 0 && conn_input(conn).size > 0) {
+    if ((budget == 0 || session->get.left > 0) && conn_input(conn).size > 0) {
         metric_add(&session->worker->metrics.conn_yields, 1);
         conn_again(conn);
     }

@@ -24,13 +24,19 @@ struct session {
     struct worker *worker;
     struct conn *conn;
     struct request_parser parser;
-    bool announced;    /* a router: it has said which epoch it routes by */
-    bool behind;       /* we told it that we do not know that epoch yet: until
-                        * it announces again everything is refused, so that no
-                        * later request overtakes one it will send again */
-    uint32_t epoch;    /* the epoch it announced */
-    size_t get_offset; /* of a get that had to stop for a slow reader: how much
-                        * of its line is answered */
+    bool announced; /* a router: it has said which epoch it routes by */
+    bool behind;    /* we told it that we do not know that epoch yet: until
+                     * it announces again everything is refused, so that no
+                     * later request overtakes one it will send again */
+    uint32_t epoch; /* the epoch it announced */
+    /* A get line that had to stop, for a slow reader or because its turn was
+     * over.  What is answered of it has been consumed. */
+    struct {
+        enum command command;
+        uint64_t expires_ms; /* gat, gats */
+        size_t left;         /* bytes of keys to come; 0: there is none */
+        size_t ending;       /* bytes of the line behind them */
+    } get;
 };
 
 /* Takes the handle over. */

@@ -41,7 +41,11 @@ static enum err shard_follow(struct shard *shard, struct why *why)
     if (options->ringd.count == 0) {
         return ERR_OK;
     }
-    return follower_start(&shard->follower, shard->env, &follower, why);
+    struct follower *started = NULL;
+    enum err e = follower_start(&started, shard->env, &follower, why);
+
+    shard->follower = started;
+    return e;
 }
 
 /* --- the admin page ---------------------------------------------------- */
@@ -230,7 +234,9 @@ void shard_stop(struct shard **out)
         crew_stop(&shard->crew);
     }
     /* Last: until the workers are gone they may be asked for `stats`. */
-    follower_stop(&shard->follower);
+    struct follower *follower = shard->follower;
+
+    follower_stop(&follower);
     engine_destroy(&shard->engine);
     mem_free(shard->env->mem, shard);
 }

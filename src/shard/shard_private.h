@@ -18,8 +18,9 @@ struct shard {
     metric_t reset_at[SHARD_METRIC_COUNT]; /* counters at `stats reset` */
     struct crew *crew;
     struct worker *workers[CREW_WORKERS_MAX];
-    struct follower *follower; /* NULL: stands alone */
-    struct admin *admin;       /* NULL: turned off */
+    /* NULL: stands alone.  Workers may look while it is being started. */
+    _Atomic(struct follower *) follower;
+    struct admin *admin; /* NULL: turned off */
 };
 
 #endif

@@ -2,7 +2,10 @@
 #include "base/check.h"
 #include "shard/commands.h"
 
-enum { GET_BATCH_MAX = 16 };
+enum {
+    GET_BATCH_MAX = 16,  /* keys prefetched together */
+    GET_TURN_MAX = 1024, /* keys answered before others get their turn */
+};
 
 /* "VALUE " key " " flags " " size " " cas "\r\n" */
 enum { VALUE_LINE_SIZE_MAX = 6 + KEY_SIZE_MAX + 3 + 3 * 20 + 2 };
@@ -79,63 +82,64 @@ static void get_one(struct session *session, const struct engine_key *key,
     }
 }
 
-/* Takes up to GET_BATCH_MAX keys off *rest and answers them.  Keys that are
- * not served here are misses: a multi-get has no place for an error. */
-static void get_batch(struct session *session, struct slice *rest,
-                      const struct engine_get *how, bool with_cas)
+/* Takes up to GET_BATCH_MAX keys off *rest and starts their memory on its way.
+ * A key that is not served here is a miss, for a multi-get has no place for an
+ * error: its size is 0. */
+static unsigned get_batch(struct session *session, struct slice *rest,
+                          struct engine_key keys[GET_BATCH_MAX])
 {
     const struct worker *worker = session->worker;
-    struct engine_key keys[GET_BATCH_MAX];
-    struct slice key;
     unsigned count = 0;
+    struct slice key;
 
     while (count < GET_BATCH_MAX && request_next_key(rest, &key)) {
         uint64_t hash = engine_hash(worker->engine, key);
 
         if (session_locate(session, key, hash, &keys[count])) {
             engine_prefetch_bucket(worker->engine, hash);
-            count++;
+        } else {
+            keys[count].key = (struct slice){key.at, 0};
         }
+        count++;
     }
     for (unsigned i = 0; i < count; i++) {
-        engine_prefetch_item(worker->engine, keys[i].hash);
+        if (keys[i].key.size > 0) {
+            engine_prefetch_item(worker->engine, keys[i].hash);
+        }
     }
-    for (unsigned i = 0; i < count && !conn_is_closing(session->conn); i++) {
-        get_one(session, &keys[i], how, with_cas);
-    }
+    return count;
 }
 
-bool command_get(struct session *session, const struct request *request,
-                 const struct engine_key *key)
+static bool get_must_wait(const struct session *session, unsigned answered)
 {
-    bool with_cas =
-        request->command == COMMAND_GETS || request->command == COMMAND_GATS;
-    bool touch = command_shape(request->command) == SHAPE_TOUCH_KEYS;
-    struct engine_get touching = {.touch = touch};
-    const struct engine_get *how = touch ? &touching : NULL;
-    struct slice rest = request->rest;
-    const char *end = rest.at + rest.size;
+    return conn_is_closing(session->conn) || answered >= GET_TURN_MAX ||
+           conn_output_size(session->conn) > CONN_OUTPUT_HIGH;
+}
 
-    if (touch) {
-        touching.expires_ms =
-            worker_expires_ms(session->worker, request->exptime);
-    }
-    if (session->get_offset == 0) {
-        get_one(session, key, how, with_cas);
-    } else {
-        rest.at = request->line.at + session->get_offset;
-        rest.size = (size_t)(end - rest.at);
-    }
-    while (rest.size > 0 && !conn_is_closing(session->conn)) {
-        if (conn_output_size(session->conn) > CONN_OUTPUT_HIGH) {
-            session->get_offset = (size_t)(rest.at - request->line.at);
-            return false;
+void command_get(struct session *session, enum command command,
+                 uint64_t expires_ms, struct slice *keys)
+{
+    bool with_cas = command == COMMAND_GETS || command == COMMAND_GATS;
+    bool touch = command_shape(command) == SHAPE_TOUCH_KEYS;
+    struct engine_get touching = {.touch = touch, .expires_ms = expires_ms};
+    struct engine_key batch[GET_BATCH_MAX];
+    struct slice rest = *keys;
+    unsigned answered = 0, count;
+
+    while ((count = get_batch(session, &rest, batch)) > 0) {
+        for (unsigned i = 0; i < count; i++, answered++) {
+            if (get_must_wait(session, answered)) {
+                keys->size -= (size_t)(batch[i].key.at - keys->at);
+                keys->at = batch[i].key.at;
+                return;
+            }
+            if (batch[i].key.size > 0) {
+                get_one(session, &batch[i], touch ? &touching : NULL, with_cas);
+            }
         }
-        get_batch(session, &rest, how, with_cas);
     }
-    session->get_offset = 0;
+    keys->size = 0;
     session_answer(session, SLICE("END\r\n"));
-    return true;
 }
 
 /* --- storage ----------------------------------------------------------- */

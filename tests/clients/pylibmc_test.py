@@ -22,7 +22,7 @@ class Adapter:
 
     def set_noreply(self, key, value):
         self.silent.set(key, value)
-        self.silent.disconnect_all()
+        self.silent.get(key)  # sent after it on the same connection
 
     def add(self, key, value):
         return self.client.add(key, value)

@@ -27,6 +27,7 @@ from tap import Failure, require
 PR_SET_PDEATHSIG = 1
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
+THREADS = 2  # workers of each server: what they share is tested too
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
            "WARNING: ThreadSanitizer", "runtime error:")
 
@@ -295,7 +296,7 @@ class Cluster:
         """A shard's process, not yet started, nor a member."""
         follow = ["--ringd", self.ringd.url] if self.ringd else []
         server = Server(name, self._program("shard"), self.folder,
-                        ["--name", name, "-m", "64", "-t", "1", *follow,
+                        ["--name", name, "-m", "64", "-t", THREADS, *follow,
                          *self.shard_arguments, *arguments])
         self.others.append(server)
         return server
@@ -303,7 +304,7 @@ class Cluster:
     def new_router(self, name, arguments=()):
         follow = ["--ringd", self.ringd.url] if self.ringd else []
         server = Server(name, self._program("router"), self.folder,
-                        ["--name", name, "-t", "1", *follow,
+                        ["--name", name, "-t", THREADS, *follow,
                          *self.router_arguments, *arguments])
         self.others.append(server)
         return server
@@ -396,7 +397,7 @@ class Alone:
         self.folder = tempfile.mkdtemp(prefix="torc-test-")
         self.server = Server(
             "shard", os.path.join(build, "src/shard/torc-shard"),
-            self.folder, ["--name", "alone", "-m", "64", "-t", "1",
+            self.folder, ["--name", "alone", "-m", "64", "-t", THREADS,
                           *arguments])
 
     def __enter__(self):
