@@ -19,8 +19,9 @@
 
 struct router;
 
-/* Requests on their way: beyond it a client may have only one. */
-enum { WORKER_WINDOW_HIGH = 64 << 20 };
+/* Bytes of requests on their way: beyond it a client may have only one.  Small
+ * enough to be through well within --shard-timeout. */
+enum { WORKER_WINDOW_HIGH = 8 << 20 };
 
 struct worker {
     struct router *router;

@@ -44,8 +44,9 @@ def _environment():
     for name in list(env):
         if name.startswith("TORC_"):
             del env[name]
-    env.setdefault("ASAN_OPTIONS",
-                   "exitcode=99:detect_stack_use_after_return=1")
+    # A small quarantine: the tests look at how much memory is held.
+    env.setdefault("ASAN_OPTIONS", "exitcode=99:quarantine_size_mb=8:"
+                   "detect_stack_use_after_return=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "exitcode=99:second_deadlock_stack=1")
     return env

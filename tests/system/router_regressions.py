@@ -2,12 +2,13 @@
 
 import contextlib
 import json
+import signal
 import sys
 import threading
 import time
 
 import context  # noqa: F401
-from cluster import Alone, Cluster, wait_until
+from cluster import Alone, Cluster, epoch_of, wait_until
 from fakes import FakeMemcached, FakeRingd
 from harness import flags
 from rawclient import Client
@@ -148,14 +149,18 @@ def a_get_does_not_overtake_what_was_moved(build, _quick):
 
 
 def a_slow_reader_takes_nothing_from_others(build, _quick):
-    """It asks for 1 GB, four times what there are buffers for."""
-    limits = ("--buffer-limit", "256m", "-t", "1")
-    with shard_and_router(build, *limits) as (_, router):
+    """It asks for 1 GB, four times what there are buffers for, while the shard
+    stands still, so that all of it is on its way at once."""
+    limits = ("--buffer-limit", "256m", "-t", "1", "--shard-timeout", "10s")
+    with shard_and_router(build, *limits) as (shard, router):
         with Client(router.address) as slow, \
                 Client(router.address) as other:
             require_equal(slow.set(b"big", LARGE), b"STORED", "the large set")
             require_equal(other.set(b"a", b"x"), b"STORED", "the small set")
+            shard.signal(signal.SIGSTOP)
             slow.send(b"get big\r\n" * 1000)
+            time.sleep(0.3)
+            shard.signal(signal.SIGCONT)
             end = time.monotonic() + 1.5
             while time.monotonic() < end:
                 require_equal(other.get_many([b"a"]), ({b"a": b"x"}, None),
@@ -207,7 +212,7 @@ def a_removed_shard_is_not_dialled_again(build, _quick):
     """It had stopped, with a request on its way, when it was removed."""
     ringd, gone, stays = FakeRingd(), FakeShard(), FakeShard()
     ringd.push(ring_line(1, gone, stays))
-    with router_alone(build, "--ringd", ringd.url, "--shard-timeout", "200ms",
+    with router_alone(build, "--ringd", ringd.url, "--shard-timeout", "500ms",
                       "--retry-max", "200ms") as router:
         with Client(router.address) as client, \
                 Client(router.address) as other:
@@ -217,10 +222,9 @@ def a_removed_shard_is_not_dialled_again(build, _quick):
             client.send(b"get k\r\n")
             wait_until(lambda: gone.asked > asked, 5, "a request on its way")
             ringd.push(ring_line(2, stays))
+            wait_until(lambda: epoch_of(router) == 2, 5, "the ring in force")
             wait_until(lambda: other.set(b"k", b"new") == b"STORED", 5,
                        "the other shard is used")
-            require("shard lost" not in router.log(),
-                    "the request had ended before the shard was removed")
             client.read_values()
         before = gone.accepted
         time.sleep(2)

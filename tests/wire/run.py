@@ -286,7 +286,8 @@ def on_shard(build, action):
 
 
 def on_router(build, action):
-    with cluster.Cluster(build) as them:
+    # Patient, because slow builds and many replays at once are no fault.
+    with cluster.Cluster(build, router=["--shard-timeout", "10s"]) as them:
         action(Target("router", them.router.address,
                       them.router.socket_path,
                       [shard.address for shard in them.shards]))
