@@ -94,6 +94,11 @@ def fill(build, port):
         load(build, port, ["-P", "64", "--verb", "set", "--fill"], KEYS)
 
 
+def progress(text):
+    if sys.stdout.isatty():
+        print(text, end="\r", flush=True)
+
+
 def pairs(build, scenario, ours, peer, count):
     """[(our cost, the peer's)], interleaved, the order turning each time."""
     name, flags, requests = scenario
@@ -106,8 +111,8 @@ def pairs(build, scenario, ours, peer, count):
                           seed)
             cost[side["name"]] = float(result["server_cpu_us_per_request"])
         rows.append((cost[ours["name"]], cost[peer["name"]]))
-        print(f"  {name}: pair {seed} of {count}", end="\r", flush=True)
-    print(" " * 70, end="\r")
+        progress(f"  {name}: pair {seed} of {count}")
+    progress(" " * 70)
     return rows
 
 
