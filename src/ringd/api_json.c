@@ -1,6 +1,7 @@
 #include "ringd/api_json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum err object_read(struct slice body, json_t **out, struct why *why)
@@ -30,6 +31,20 @@ static enum err object_read(struct slice body, json_t **out, struct why *why)
     return ERR_OK;
 }
 
+/* The field is known, but its value is of a kind it cannot have. */
+static enum err field_refuse(const char *name, const json_t *value,
+                             struct why *why)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    bool is_weight = strcmp(name, "weight") == 0;
+
+    (void)err_why(why, ERR_SYNTAX, "%s is %.80s; allowed is %s", name,
+                  text != NULL ? text : "no text",
+                  is_weight ? "a number from 1 to 1000" : "a text");
+    free(text); /* jansson's */
+    return ERR_SYNTAX;
+}
+
 static enum err field_set(struct roster_change *change, const char *name,
                           const json_t *value, struct why *why)
 {
@@ -49,14 +64,7 @@ static enum err field_set(struct roster_change *change, const char *name,
     /* Whether there is such a field at all is said first. */
     enum err e = roster_change_set(change, slice_of(name), SLICE("1"), why);
 
-    return e != ERR_OK
-               ? e
-               : err_why(why, ERR_SYNTAX,
-                         "%s is neither text nor whole number; "
-                         "allowed is %s",
-                         name,
-                         strcmp(name, "weight") == 0 ? "a number from 1 to 1000"
-                                                     : "a text");
+    return e != ERR_OK ? e : field_refuse(name, value, why);
 }
 
 enum err api_change_read(struct slice body, struct roster_change *out,

@@ -56,8 +56,7 @@ static char *words_put(char *at, const struct request *request)
     switch (command_shape(request->command)) {
     case SHAPE_STORE:
     case SHAPE_CAS:
-    case SHAPE_META_STORE:
-        return line_end_put(word_put(at, request->value));
+    case SHAPE_META_STORE: return line_end_put(word_put(at, request->value));
     default: return at;
     }
 }

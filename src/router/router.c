@@ -1,11 +1,11 @@
 #include "router/router.h"
 
 #include <stdio.h>
-#include <sys/utsname.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/listen.h"
+#include "node/name.h"
 #include "router/router_private.h"
 #include "router/stats.h"
 
@@ -179,23 +179,6 @@ static enum err router_admin(struct router *router, struct why *why)
 
 /* --- start and stop ---------------------------------------------------- */
 
-static enum err router_name(struct router *router, struct why *why)
-{
-    const char *name = router->options->name;
-    struct utsname host;
-
-    if (name == NULL) {
-        (void)uname(&host);
-        name = host.nodename;
-    }
-    if (strlen(name) > RING_NAME_SIZE_MAX) {
-        return err_why(why, ERR_RANGE, "--name %.80s: longer than %d bytes",
-                       name, RING_NAME_SIZE_MAX);
-    }
-    memcpy(router->name, name, strlen(name) + 1);
-    return ERR_OK;
-}
-
 static enum err router_listen(struct router *router, struct why *why)
 {
     const struct router_options *options = router->options;
@@ -237,7 +220,8 @@ enum err router_start(struct router **out, const struct env *env,
     router->env = env;
     router->options = options;
     router->started_mono_ms = env_monotonic_ms(env);
-    if ((e = router_name(router, why)) != ERR_OK ||
+    if ((e = node_name(router->name, options->name, options->ringd.count > 0,
+                       why)) != ERR_OK ||
         (e = router_listen(router, why)) != ERR_OK ||
         (e = router_follow(router, why)) != ERR_OK ||
         (e = router_admin(router, why)) != ERR_OK) {

@@ -1,10 +1,9 @@
 #include "shard/shard.h"
 
-#include <sys/utsname.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/listen.h"
+#include "node/name.h"
 #include "shard/shard_private.h"
 #include "shard/stats.h"
 
@@ -124,23 +123,6 @@ static enum err shard_listen(struct shard *shard, struct why *why)
 
 /* --- start and stop ---------------------------------------------------- */
 
-static enum err shard_name(struct shard *shard, struct why *why)
-{
-    const char *name = shard->options->name;
-    struct utsname host;
-
-    if (name == NULL) {
-        (void)uname(&host);
-        name = host.nodename;
-    }
-    if (strlen(name) > RING_NAME_SIZE_MAX) {
-        return err_why(why, ERR_RANGE, "--name %.80s: longer than %d bytes",
-                       name, RING_NAME_SIZE_MAX);
-    }
-    memcpy(shard->name, name, strlen(name) + 1);
-    return ERR_OK;
-}
-
 /* CAS ids rise from the time of the start, in units that no shard can outrun
  * (16 million a second), so that a restarted shard never hands out an id that a
  * client may still hold.  Counted from 2026, to keep them short: some clients
@@ -189,7 +171,8 @@ enum err shard_start(struct shard **out, const struct env *env,
     shard->options = options;
     shard->started_wall_ms = (uint64_t)env_wall_ms(env);
     shard->started_mono_ms = env_monotonic_ms(env);
-    if ((e = shard_name(shard, why)) != ERR_OK ||
+    if ((e = node_name(shard->name, options->name, options->ringd.count > 0,
+                       why)) != ERR_OK ||
         (e = shard_store(shard, why)) != ERR_OK ||
         (e = shard_listen(shard, why)) != ERR_OK ||
         (e = shard_follow(shard, why)) != ERR_OK ||

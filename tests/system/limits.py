@@ -7,6 +7,7 @@ import contextlib
 import functools
 import socket
 import sys
+import threading
 import time
 
 import context  # noqa: F401
@@ -211,6 +212,54 @@ def one_key_by_many(start):
             client.close()
 
 
+def long_mixed_pipelines_stay_in_step(start):
+    """Far more than any buffer holds, with errors and silence in between."""
+    count = 6000
+    value = b"v" * 3000
+    with start() as server, Client(server.address, 60) as client:
+        sender = threading.Thread(target=send_mixed,
+                                  args=(client, count, value))
+        sender.start()
+        for i in range(count):
+            require_equal(client.read_line(), b"STORED\r\n", f"set {i}")
+            require_equal(client.read_line(), b"ERROR\r\n", f"bogus {i}")
+            require_equal(client.read_line(), b"NF O%d\r\n" % i, f"md {i}")
+            found, error = client.read_values()
+            require_equal((found, error), ({b"p%d" % (i % 50): value}, None),
+                          f"get {i}")
+        sender.join()
+        require_equal(client.command(b"mn\r\n"), b"MN", "the end")
+
+
+def send_mixed(client, count, value):
+    for i in range(count):
+        key = b"p%d" % (i % 50)
+        client.send(b"set %s 0 0 3000\r\n%s\r\nbogus\r\n"
+                    b"set quiet%d 0 0 2 noreply\r\nxx\r\n"
+                    b"mg nothing v q\r\nms q%d 1 q\r\ny\r\n"
+                    b"md nothing O%d q\r\nget %s\r\n"
+                    % (key, value, i, i, i, key))
+
+
+def readers_leave_in_the_middle(start):
+    """Clients that hang up while large answers are on their way."""
+    with start() as server:
+        with Client(server.address) as client:
+            client.set(b"large", b"v" * LARGE)
+        handles = server.handle_count()
+        before = server.resident_bytes()
+        for i in range(150):
+            with Client(server.address) as client:
+                client.send(b"get large\r\n" * 20)
+                if i % 2 == 0:
+                    client.read(1000)
+        wait_until(lambda: server.handle_count() <= handles + 2, 5,
+                   "the connections' handles closed")
+        grown = server.resident_bytes() - before
+        require(grown < GROWTH_MAX, f"grew by {grown // MIB} MiB")
+        require(is_served(server), "it serves no more")
+
+
 def connections_come_and_go(start):
     with start() as server:
         wait_until(lambda: is_served(server), 5, "served")
@@ -228,7 +277,8 @@ CASES = (connections_are_limited, a_client_that_does_not_read_is_bounded,
          a_slow_reader_gets_everything, idle_clients_are_closed,
          requests_must_end_in_time, half_sent_sets_leave_nothing,
          announced_sizes_cost_nothing, endless_lines_end, one_key_many_times,
-         one_key_by_many, connections_come_and_go)
+         one_key_by_many, long_mixed_pipelines_stay_in_step,
+         readers_leave_in_the_middle, connections_come_and_go)
 
 
 def stops_under_load(build, start):
