@@ -106,7 +106,8 @@ static void request_dispatch(struct http_request *request, struct slice path)
 
 static void server_on_request(struct evhttp_request *raw, void *context)
 {
-    struct http_request request = {.server = context, .raw = raw};
+    struct http_server *server = context;
+    struct http_request request = {.server = server, .raw = raw};
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(raw);
     const char *query = evhttp_uri_get_query(uri);
     const char *path = evhttp_uri_get_path(uri);
@@ -116,6 +117,8 @@ static void server_on_request(struct evhttp_request *raw, void *context)
         evhttp_parse_query_str(query, &request.query) != 0) {
         http_refuse(&request, HTTP_BADREQUEST,
                     "the query is malformed: want name=value&name=value");
+    } else if (server->finishing) {
+        http_refuse(&request, HTTP_SERVUNAVAIL, "the server is stopping");
     } else {
         bool empty = path == NULL || path[0] == '\0';
 
@@ -210,6 +213,7 @@ static void server_finish(void *context)
 
     evhttp_del_accept_socket(server->evhttp, server->bound);
     (void)event_del(server->tick_event);
+    server->finishing = true;
     http_streams_end(server);
     (void)event_base_loopbreak(server->base);
 }

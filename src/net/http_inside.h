@@ -52,6 +52,7 @@ struct http_server {
     struct http_streams streams; /* open */
     struct http_streams endings; /* their ended() is due */
     size_t stream_count;
+    bool finishing; /* what is under way is answered, nothing new begun */
 
     pthread_t thread;
     int wake; /* eventfd: there are posts */

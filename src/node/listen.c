@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DRAIN_POLL_MS = 10 };
+
 enum listen_form { LISTEN_UNIX, LISTEN_AS_GIVEN, LISTEN_WITH_PORT };
 
 static int listen_text(char *at, size_t size, enum listen_form form,
@@ -87,4 +89,14 @@ enum err listen_book_fill(struct listen_book *book,
     }
     book->unix_mode = (unsigned)mode;
     return listen_addresses(book, flags, why);
+}
+
+void listen_drain(struct crew *crew, const struct env *env, uint64_t timeout_ms)
+{
+    uint64_t end_ms = env_monotonic_ms(env) + timeout_ms;
+
+    crew_drain(crew);
+    while (crew_connections(crew) > 0 && env_monotonic_ms(env) < end_ms) {
+        env_sleep_ms(env, DRAIN_POLL_MS);
+    }
 }

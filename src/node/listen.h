@@ -1,5 +1,5 @@
 /* listen.h -- from memcached's flags -l -p -s -a to the addresses a crew
- * listens on. */
+ * listens on; and the end of listening. */
 #ifndef NODE_LISTEN_H
 #define NODE_LISTEN_H
 
@@ -29,5 +29,9 @@ struct listen_book {
  * ERR_RANGE with *why: too many, too long, or a mode that is not octal. */
 enum err listen_book_fill(struct listen_book *book,
                           const struct listen_flags *flags, struct why *why);
+
+/* Stops listening and lets open requests finish, for at most timeout_ms. */
+void listen_drain(struct crew *crew, const struct env *env,
+                  uint64_t timeout_ms);
 
 #endif

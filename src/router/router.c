@@ -9,7 +9,7 @@
 #include "router/router_private.h"
 #include "router/stats.h"
 
-enum { DRAIN_POLL_MS = 10, FIXED_EPOCH = 1 };
+enum { FIXED_EPOCH = 1 };
 
 /* --- the ring ---------------------------------------------------------- */
 
@@ -239,18 +239,6 @@ enum err router_start(struct router **out, const struct env *env,
     return ERR_OK;
 }
 
-static void router_drain(struct router *router)
-{
-    const struct env *env = router->env;
-    uint64_t end_ms = env_monotonic_ms(env) + router->options->drain_timeout;
-
-    crew_drain(router->crew);
-    while (crew_connections(router->crew) > 0 &&
-           env_monotonic_ms(env) < end_ms) {
-        env_sleep_ms(env, DRAIN_POLL_MS);
-    }
-}
-
 void router_stop(struct router **out)
 {
     struct router *router = *out;
@@ -261,7 +249,7 @@ void router_stop(struct router **out)
         follower_hush(router->follower);
     }
     if (router->crew != NULL) {
-        router_drain(router);
+        listen_drain(router->crew, router->env, router->options->drain_timeout);
         crew_stop(&router->crew);
     }
     /* Last: until the workers are gone they may be asked for `stats`. */

@@ -1,10 +1,7 @@
 #include "router/stats.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "base/mem.h"
-#include "node/process.h"
+#include "node/report.h"
 #include "router/router_private.h"
 
 enum { STATS_ANSWER_SIZE_MAX = STATS_NAMES_MAX * 140 };
@@ -21,6 +18,7 @@ struct stats_merge {
     bool failed;  /* a shard did not answer */
     bool refused; /* no shard knew what was asked for */
     size_t count;
+    size_t next; /* where to look first */
     struct stats_row {
         char name[STATS_NAME_SIZE_MAX];
         char text[STATS_VALUE_SIZE_MAX]; /* the first shard's, if no number */
@@ -74,11 +72,16 @@ static bool is_shape(struct slice name)
     return false;
 }
 
+/* Shards answer in the same order, so the row is nearly always the one behind
+ * the last. */
 static struct stats_row *row_find(struct stats_merge *merge, struct slice name)
 {
     for (size_t i = 0; i < merge->count; i++) {
-        if (slice_equal(slice_of(merge->rows[i].name), name)) {
-            return &merge->rows[i];
+        size_t at = (merge->next + i) % merge->count;
+
+        if (slice_equal(slice_of(merge->rows[at].name), name)) {
+            merge->next = at + 1;
+            return &merge->rows[at];
         }
     }
     return NULL;
@@ -149,41 +152,6 @@ void stats_merge_add(struct stats_merge *merge, struct slice answer)
 
 /* --- the router's own -------------------------------------------------- */
 
-static void stat_u64(struct text *out, const char *name, uint64_t value)
-{
-    text_add(out, "STAT %s %llu\r\n", name, (unsigned long long)value);
-}
-
-static void stats_own(struct router *router, struct text *out)
-{
-    const struct env *env = router->env;
-    struct crew_books books;
-    struct rusage usage;
-
-    crew_books(router->crew, &books);
-    (void)getrusage(RUSAGE_SELF, &usage);
-    stat_u64(out, "pid", (uint64_t)getpid());
-    stat_u64(out, "uptime",
-             (env_monotonic_ms(env) - router->started_mono_ms) / 1000);
-    stat_u64(out, "time", (uint64_t)env_wall_ms(env) / 1000);
-    text_add(out, "STAT version %s-torc%s\r\n", TORC_MEMCACHED_LEVEL,
-             TORC_VERSION);
-    stat_u64(out, "pointer_size", 8 * sizeof(void *));
-    text_add(out, "STAT rusage_user %ld.%06ld\r\n", usage.ru_utime.tv_sec,
-             usage.ru_utime.tv_usec);
-    text_add(out, "STAT rusage_system %ld.%06ld\r\n", usage.ru_stime.tv_sec,
-             usage.ru_stime.tv_usec);
-    stat_u64(out, "max_connections", router->options->connection_limit);
-    stat_u64(out, "curr_connections", books.connections);
-    stat_u64(out, "total_connections", books.connections_total);
-    stat_u64(out, "rejected_connections", books.connections_rejected);
-    stat_u64(out, "read_buf_bytes", books.buffer_bytes);
-    stat_u64(out, "bytes_read", books.bytes_read);
-    stat_u64(out, "bytes_written", books.bytes_written);
-    stat_u64(out, "accepting_conns", 1);
-    stat_u64(out, "threads", router->options->threads);
-}
-
 static bool is_own(struct slice name)
 {
     static const char *const names[] = {
@@ -213,25 +181,38 @@ static bool is_own(struct slice name)
     return false;
 }
 
+static void rows_write(const struct stats_merge *merge, bool of_a_class,
+                       struct text *out)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct stats_row *row = &merge->rows[i];
+
+        if ((strchr(row->name, ':') != NULL) != of_a_class ||
+            (merge->general && is_own(slice_of(row->name)))) {
+            continue;
+        }
+        if (row->is_number) {
+            report_stat(out, row->name, row->sum);
+        } else {
+            text_add(out, "STAT %s %s\r\n", row->name, row->text);
+        }
+    }
+}
+
 static void merge_write(struct session *session, struct text *out)
 {
     const struct stats_merge *merge = session->stats;
 
     if (merge->general) {
-        stats_own(session->worker->router, out);
-    }
-    for (size_t i = 0; i < merge->count; i++) {
-        const struct stats_row *row = &merge->rows[i];
+        const struct router *router = session->worker->router;
 
-        if (merge->general && is_own(slice_of(row->name))) {
-            continue;
-        }
-        if (row->is_number) {
-            stat_u64(out, row->name, row->sum);
-        } else {
-            text_add(out, "STAT %s %s\r\n", row->name, row->text);
-        }
+        report_process(out, router->env, router->started_mono_ms);
+        report_crew(out, router->crew, router->options->connection_limit);
     }
+    /* What is about a class comes before what is about all of them, whatever
+     * the first shard had to tell. */
+    rows_write(merge, true, out);
+    rows_write(merge, false, out);
     text_add(out, "END\r\n");
 }
 
@@ -261,28 +242,6 @@ void stats_merge_answer(struct session *session)
 
 /* --- Prometheus -------------------------------------------------------- */
 
-static void prometheus_crew(struct router *router, struct text *out)
-{
-    struct crew_books books;
-
-    crew_books(router->crew, &books);
-    metric_prometheus_one(out, METRIC_GAUGE, "torc_router_connections",
-                          "Client connections open.", books.connections);
-    metric_prometheus_one(out, METRIC_COUNTER, "torc_router_connections_total",
-                          "Client connections accepted.",
-                          books.connections_total);
-    metric_prometheus_one(
-        out, METRIC_COUNTER, "torc_router_connections_rejected_total",
-        "Clients refused at the limit.", books.connections_rejected);
-    metric_prometheus_one(out, METRIC_COUNTER, "torc_router_read_bytes_total",
-                          "Bytes received.", books.bytes_read);
-    metric_prometheus_one(out, METRIC_COUNTER,
-                          "torc_router_written_bytes_total", "Bytes sent.",
-                          books.bytes_written);
-    metric_prometheus_one(out, METRIC_GAUGE, "torc_router_buffer_bytes",
-                          "Held by connection buffers.", books.buffer_bytes);
-}
-
 void stats_prometheus(struct router *router, struct text *out)
 {
     uint64_t sums[ROUTER_METRIC_COUNT];
@@ -298,7 +257,7 @@ void stats_prometheus(struct router *router, struct text *out)
     metric_sum(sums, ROUTER_METRIC_COUNT, rows, count);
     metric_prometheus(out, "router", router_metric_specs, sums,
                       ROUTER_METRIC_COUNT);
-    prometheus_crew(router, out);
+    report_crew_prometheus(out, router->crew, "router");
     if (router->follower != NULL) {
         follower_state(router->follower, &state);
     }

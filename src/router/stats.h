@@ -17,7 +17,9 @@ struct session;
 struct stats_merge;
 
 enum {
-    STATS_NAMES_MAX = 512, /* of all shards together; more are left out */
+    /* Of all shards together; more are left out.  `stats slabs` has six for
+     * each of 128 classes. */
+    STATS_NAMES_MAX = 1024,
     STATS_NAME_SIZE_MAX = 64,
     STATS_VALUE_SIZE_MAX = 64,
 };

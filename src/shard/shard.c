@@ -7,8 +7,6 @@
 #include "shard/shard_private.h"
 #include "shard/stats.h"
 
-enum { DRAIN_POLL_MS = 10 };
-
 /* --- the ring ---------------------------------------------------------- */
 
 static void adopt_in_worker(void *context, void *worker)
@@ -191,18 +189,6 @@ enum err shard_start(struct shard **out, const struct env *env,
     return ERR_OK;
 }
 
-static void shard_drain(struct shard *shard)
-{
-    const struct env *env = shard->env;
-    uint64_t end_ms = env_monotonic_ms(env) + shard->options->drain_timeout;
-
-    crew_drain(shard->crew);
-    while (crew_connections(shard->crew) > 0 &&
-           env_monotonic_ms(env) < end_ms) {
-        env_sleep_ms(env, DRAIN_POLL_MS);
-    }
-}
-
 void shard_stop(struct shard **out)
 {
     struct shard *shard = *out;
@@ -213,7 +199,7 @@ void shard_stop(struct shard **out)
         follower_hush(shard->follower);
     }
     if (shard->crew != NULL) {
-        shard_drain(shard);
+        listen_drain(shard->crew, shard->env, shard->options->drain_timeout);
         crew_stop(&shard->crew);
     }
     /* Last: until the workers are gone they may be asked for `stats`. */

@@ -1,10 +1,7 @@
 #include "shard/stats.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "base/mem.h"
-#include "node/process.h"
+#include "node/report.h"
 #include "shard/commands.h"
 #include "shard/shard_private.h"
 
@@ -15,11 +12,6 @@ const struct metric_spec shard_metric_specs[SHARD_METRIC_COUNT] = {
 #include "shard/metrics.def"
 #undef METRIC
 };
-
-static void stat_u64(struct text *out, const char *name, uint64_t value)
-{
-    text_add(out, "STAT %s %llu\r\n", name, (unsigned long long)value);
-}
 
 static void metrics_sum(struct shard *shard, uint64_t sums[SHARD_METRIC_COUNT])
 {
@@ -34,56 +26,21 @@ static void metrics_sum(struct shard *shard, uint64_t sums[SHARD_METRIC_COUNT])
     metric_sum(sums, SHARD_METRIC_COUNT, rows, count);
 }
 
-static void stats_process(struct shard *shard, struct text *out)
-{
-    const struct env *env = shard->env;
-    struct rusage usage;
-
-    (void)getrusage(RUSAGE_SELF, &usage);
-    stat_u64(out, "pid", (uint64_t)getpid());
-    stat_u64(out, "uptime",
-             (env_monotonic_ms(env) - shard->started_mono_ms) / 1000);
-    stat_u64(out, "time", (uint64_t)env_wall_ms(env) / 1000);
-    text_add(out, "STAT version %s-torc%s\r\n", TORC_MEMCACHED_LEVEL,
-             TORC_VERSION);
-    stat_u64(out, "pointer_size", 8 * sizeof(void *));
-    text_add(out, "STAT rusage_user %ld.%06ld\r\n", usage.ru_utime.tv_sec,
-             usage.ru_utime.tv_usec);
-    text_add(out, "STAT rusage_system %ld.%06ld\r\n", usage.ru_stime.tv_sec,
-             usage.ru_stime.tv_usec);
-}
-
-static void stats_crew(struct shard *shard, struct text *out)
-{
-    struct crew_books books;
-
-    crew_books(shard->crew, &books);
-    stat_u64(out, "max_connections", shard->options->connection_limit);
-    stat_u64(out, "curr_connections", books.connections);
-    stat_u64(out, "total_connections", books.connections_total);
-    stat_u64(out, "rejected_connections", books.connections_rejected);
-    stat_u64(out, "read_buf_bytes", books.buffer_bytes);
-    stat_u64(out, "bytes_read", books.bytes_read);
-    stat_u64(out, "bytes_written", books.bytes_written);
-    stat_u64(out, "accepting_conns", 1);
-    stat_u64(out, "threads", shard->options->threads);
-}
-
 static void stats_engine(struct shard *shard, struct text *out)
 {
     struct engine_stats stats;
 
     engine_stats(shard->engine, &stats);
-    stat_u64(out, "limit_maxbytes", stats.memory_limit);
-    stat_u64(out, "hash_bytes", stats.index_bytes);
-    stat_u64(out, "slab_global_page_pool", stats.pages_free);
-    stat_u64(out, "bytes", stats.bytes);
-    stat_u64(out, "curr_items", stats.items);
-    stat_u64(out, "total_items", stats.items_total);
-    stat_u64(out, "expired_unfetched", stats.expired_unfetched);
-    stat_u64(out, "evicted_unfetched", stats.evicted_unfetched);
-    stat_u64(out, "evictions", stats.evictions);
-    stat_u64(out, "reclaimed", stats.reclaimed);
+    report_stat(out, "limit_maxbytes", stats.memory_limit);
+    report_stat(out, "hash_bytes", stats.index_bytes);
+    report_stat(out, "slab_global_page_pool", stats.pages_free);
+    report_stat(out, "bytes", stats.bytes);
+    report_stat(out, "curr_items", stats.items);
+    report_stat(out, "total_items", stats.items_total);
+    report_stat(out, "expired_unfetched", stats.expired_unfetched);
+    report_stat(out, "evicted_unfetched", stats.evicted_unfetched);
+    report_stat(out, "evictions", stats.evictions);
+    report_stat(out, "reclaimed", stats.reclaimed);
 }
 
 static void stats_ring(struct shard *shard, struct text *out)
@@ -94,8 +51,8 @@ static void stats_ring(struct shard *shard, struct text *out)
         return;
     }
     follower_state(shard->follower, &state);
-    stat_u64(out, "ring_epoch", state.epoch);
-    stat_u64(out, "ring_connected", state.connected);
+    report_stat(out, "ring_epoch", state.epoch);
+    report_stat(out, "ring_connected", state.connected);
 }
 
 /* Counters only rise, for Prometheus; `stats` counts from the last reset. */
@@ -117,10 +74,10 @@ static void stats_general(struct shard *shard, struct text *out)
     for (size_t i = 0; i < SHARD_METRIC_COUNT; i++) {
         sums[i] -= metric_get(&shard->reset_at[i]);
     }
-    stats_process(shard, out);
-    stats_crew(shard, out);
+    report_process(out, shard->env, shard->started_mono_ms);
+    report_crew(out, shard->crew, shard->options->connection_limit);
     for (size_t i = 0; i < SHARD_METRIC_COUNT; i++) {
-        stat_u64(out, shard_metric_specs[i].name, sums[i]);
+        report_stat(out, shard_metric_specs[i].name, sums[i]);
     }
     stats_engine(shard, out);
     stats_ring(shard, out);
@@ -130,26 +87,26 @@ static void stats_settings(struct shard *shard, struct text *out)
 {
     const struct shard_options *options = shard->options;
 
-    stat_u64(out, "maxbytes", options->memory_limit);
-    stat_u64(out, "maxconns", options->connection_limit);
-    stat_u64(out, "tcpport", options->port);
-    stat_u64(out, "udpport", 0);
-    stat_u64(out, "verbosity", options->verbose);
+    report_stat(out, "maxbytes", options->memory_limit);
+    report_stat(out, "maxconns", options->connection_limit);
+    report_stat(out, "tcpport", options->port);
+    report_stat(out, "udpport", 0);
+    report_stat(out, "verbosity", options->verbose);
     text_add(out, "STAT evictions %s\r\n", options->no_evict ? "off" : "on");
     text_add(out, "STAT domain_socket %s\r\n",
              options->socket != NULL ? options->socket : "NULL");
     text_add(out, "STAT umask %s\r\n", options->socket_mode);
-    stat_u64(out, "num_threads", options->threads);
-    stat_u64(out, "reqs_per_event", options->requests_per_turn);
+    report_stat(out, "num_threads", options->threads);
+    report_stat(out, "reqs_per_event", options->requests_per_turn);
     text_add(out, "STAT cas_enabled yes\r\n");
-    stat_u64(out, "tcp_backlog", options->backlog);
+    report_stat(out, "tcp_backlog", options->backlog);
     text_add(out, "STAT binding_protocol ascii\r\n");
     text_add(out, "STAT auth_enabled_sasl no\r\n");
-    stat_u64(out, "item_size_max", options->value_size_max);
+    report_stat(out, "item_size_max", options->value_size_max);
     text_add(out, "STAT flush_enabled %s\r\n",
              options->no_flush ? "no" : "yes");
-    stat_u64(out, "idle_timeout", options->idle_timeout / 1000);
-    stat_u64(out, "client_flags_size", 4);
+    report_stat(out, "idle_timeout", options->idle_timeout / 1000);
+    report_stat(out, "client_flags_size", 4);
 }
 
 static void stats_items(struct shard *shard, struct text *out)
@@ -206,8 +163,8 @@ static void stats_slabs(struct shard *shard, struct text *out)
         }
     }
     engine_stats(shard->engine, &stats);
-    stat_u64(out, "active_slabs", active);
-    stat_u64(out, "total_malloced", stats.memory_used);
+    report_stat(out, "active_slabs", active);
+    report_stat(out, "total_malloced", stats.memory_used);
 }
 
 bool stats_write(struct shard *shard, struct slice what, struct text *out)
@@ -277,26 +234,6 @@ static void prometheus_engine(struct shard *shard, struct text *out)
                           stats.expired);
 }
 
-static void prometheus_crew(struct shard *shard, struct text *out)
-{
-    struct crew_books books;
-
-    crew_books(shard->crew, &books);
-    metric_prometheus_one(out, METRIC_GAUGE, "torc_shard_connections",
-                          "Connections open.", books.connections);
-    metric_prometheus_one(out, METRIC_COUNTER, "torc_shard_connections_total",
-                          "Connections accepted.", books.connections_total);
-    metric_prometheus_one(
-        out, METRIC_COUNTER, "torc_shard_connections_rejected_total",
-        "Connections refused at the limit.", books.connections_rejected);
-    metric_prometheus_one(out, METRIC_COUNTER, "torc_shard_read_bytes_total",
-                          "Bytes received.", books.bytes_read);
-    metric_prometheus_one(out, METRIC_COUNTER, "torc_shard_written_bytes_total",
-                          "Bytes sent.", books.bytes_written);
-    metric_prometheus_one(out, METRIC_GAUGE, "torc_shard_buffer_bytes",
-                          "Held by connection buffers.", books.buffer_bytes);
-}
-
 void stats_prometheus(struct shard *shard, struct text *out)
 {
     uint64_t sums[SHARD_METRIC_COUNT];
@@ -305,7 +242,7 @@ void stats_prometheus(struct shard *shard, struct text *out)
     metrics_sum(shard, sums);
     metric_prometheus(out, "shard", shard_metric_specs, sums,
                       SHARD_METRIC_COUNT);
-    prometheus_crew(shard, out);
+    report_crew_prometheus(out, shard->crew, "shard");
     prometheus_engine(shard, out);
     if (shard->follower != NULL) {
         follower_state(shard->follower, &state);

@@ -40,13 +40,13 @@ static const struct {
     {"", ERR_SYNTAX, "no JSON"},
     {"[1]", ERR_SYNTAX, "allowed is an object"},
     {"{\"name\":\"a\",\"name\":\"b\"}", ERR_SYNTAX, "duplicate"},
-    {"{\"name\":7}", ERR_SYNTAX, "name is neither"},
+    {"{\"name\":7}", ERR_SYNTAX, "name is 7"},
     {"{\"weight\":1.5}", ERR_SYNTAX, "allowed is a number from 1 to 1000"},
     {"{\"weight\":-1}", ERR_RANGE, "weight is \"-1\""},
     {"{\"weight\":99999999999}", ERR_RANGE, "weight is \"99999999999\""},
     {"{\"wieght\":1}", ERR_UNKNOWN, "no field \"wieght\""},
     {"{\"rack\":{}}", ERR_UNKNOWN, "no field \"rack\""},
-    {"{\"zone\":null}", ERR_SYNTAX, "zone is neither"},
+    {"{\"zone\":null}", ERR_SYNTAX, "zone is null"},
     {"{\"name\":\"a\\u0000b\"}", ERR_SYNTAX, "no JSON"},
 };
 
