@@ -255,9 +255,10 @@ def readers_leave_in_the_middle(start):
                     client.read(1000)
         wait_until(lambda: server.handle_count() <= handles + 2, 5,
                    "the connections' handles closed")
-        grown = server.resident_bytes() - before
-        require(grown < GROWTH_MAX, f"grew by {grown // MIB} MiB")
-        require(is_served(server), "it serves no more")
+        # The allocator gives pages back some seconds after they were freed.
+        wait_until(lambda: is_served(server) and
+                   server.resident_bytes() - before < GROWTH_MAX, 15,
+                   "served, and the memory given back")
 
 
 def connections_come_and_go(start):
