@@ -225,7 +225,7 @@ enum engine_result engine_arith(struct engine_thread *thread,
             item_destroy(engine, job.spare);
             job.spare = NULL;
         }
-        if (!job.need_spare) {
+        if (!job.need_spare && !index_catch_up(thread, now)) {
             break;
         }
         job.spare = item_create(thread, now, &job.shape, false);

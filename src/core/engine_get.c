@@ -146,19 +146,21 @@ get_or_vivify(struct engine_thread *thread, const struct engine_now *now,
     enum engine_result result;
     struct place place;
     struct pair pair;
+    bool found;
 
     if (item == NULL) {
         return ENGINE_NO_MEMORY;
     }
-    pair_lock(engine, key->hash, &pair);
-    bool found = pair_find_visible(thread, &pair, now, key, &place);
-
-    if (found) {
-        result = place_read(engine, &place, now->ms, get, sink, out);
-    } else {
-        result = vivify(thread, &pair, now, key, get, item, out);
-    }
-    pair_unlock(&pair);
+    do {
+        pair_lock(engine, key->hash, &pair);
+        found = pair_find_visible(thread, &pair, now, key, &place);
+        if (found) {
+            result = place_read(engine, &place, now->ms, get, sink, out);
+        } else {
+            result = vivify(thread, &pair, now, key, get, item, out);
+        }
+        pair_unlock(&pair);
+    } while (index_catch_up(thread, now));
     if (found || result == ENGINE_NO_MEMORY) {
         item_destroy(engine, item);
     }

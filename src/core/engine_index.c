@@ -378,6 +378,11 @@ bool pair_make_room(struct engine_thread *thread, struct pair *pair,
     if (pair_relocate_any(engine, pair, place)) {
         return true;
     }
+    if (!thread->may_crowd_out &&
+        bucket_count(engine) < engine->bucket_count_max) {
+        thread->crowded_count = bucket_count(engine);
+        return false;
+    }
     if (!engine->evict) {
         return false;
     }
@@ -479,14 +484,12 @@ static uint64_t items_now(const struct engine *engine)
     return stats.items;
 }
 
-void index_tend(struct engine_thread *thread, const struct engine_now *now)
+/* Some steps towards the size that the items want; with `growing` locked. */
+static void index_grow(struct engine_thread *thread,
+                       const struct engine_now *now)
 {
     struct engine *engine = thread->engine;
 
-    if (thread->growth_wanted < GROWTH_STEP ||
-        !spin_try_lock(&engine->growing)) {
-        return;
-    }
     thread->growth_wanted = 0;
     /* Two thirds full: at three quarters, three inserts of a million found no
      * place, and none of 10 million at 70 %. */
@@ -503,7 +506,44 @@ void index_tend(struct engine_thread *thread, const struct engine_now *now)
         }
         index_split(engine, count++);
     }
+}
+
+void index_tend(struct engine_thread *thread, const struct engine_now *now)
+{
+    struct engine *engine = thread->engine;
+
+    thread->may_crowd_out = false;
+    if (thread->growth_wanted < GROWTH_STEP ||
+        !spin_try_lock(&engine->growing)) {
+        return;
+    }
+    index_grow(thread, now);
     spin_unlock(&engine->growing);
+}
+
+/* Growth is the work of whichever thread gets hold of `growing`, and that one
+ * may lose its processor for many milliseconds, in which the others fill the
+ * last slots of an index that is only waiting to grow: a small one loses
+ * thousands of items then, with most of the memory free.  So a full pair is
+ * first a reason to wait for growth, or to do it.  Only when that changes
+ * nothing (the index has the size that its items want, or there is no page for
+ * it), may the next try crowd an item out. */
+bool index_catch_up(struct engine_thread *thread, const struct engine_now *now)
+{
+    struct engine *engine = thread->engine;
+    uint32_t crowded_count = thread->crowded_count;
+
+    thread->crowded_count = 0;
+    if (crowded_count == 0) {
+        return false;
+    }
+    spin_lock(&engine->growing);
+    if (bucket_count(engine) == crowded_count) {
+        index_grow(thread, now);
+    }
+    thread->may_crowd_out = bucket_count(engine) == crowded_count;
+    spin_unlock(&engine->growing);
+    return true;
 }
 
 /* --- prefetch --- */

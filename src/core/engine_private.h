@@ -13,8 +13,9 @@
  *
  * Locks, in the order in which they may be taken:
  *   growing -> evicting -> buckets by number -> class -> page -> pool
- * Chunks that need an eviction are taken before any bucket is locked; growing
- * and a third bucket are only ever tried.
+ * Chunks that need an eviction are taken before any bucket is locked; a third
+ * bucket is only ever tried.  Growing is waited for only by a store that found
+ * both its buckets full, after it has unlocked them.
  */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
@@ -134,7 +135,9 @@ struct engine_thread {
     uint32_t stripe;
     uint64_t cas_count;
     uint32_t growth_wanted;
-    bool reclaiming; /* the store at work found an expired item */
+    uint32_t crowded_count; /* buckets when the try at work found its full */
+    bool may_crowd_out;     /* growth was no help: a slot must be evicted */
+    bool reclaiming;        /* the store at work found an expired item */
     struct tally tally;
     struct class_tally classes[ENGINE_CLASSES_MAX];
 };
@@ -341,7 +344,7 @@ bool pair_find(const struct engine *engine, const struct pair *pair,
 bool pair_find_chunk(const struct engine *engine, const struct pair *pair,
                      uint64_t hash, const void *chunk, struct place *place);
 /* A free slot for the key, if need be by moving or evicting another; false:
- * full, and nothing may go. */
+ * full, and nothing may go, or not before index_catch_up. */
 bool pair_make_room(struct engine_thread *thread, struct pair *pair,
                     struct place *place);
 void place_set(const struct engine *engine, struct place *place, uint64_t hash,
@@ -349,8 +352,12 @@ void place_set(const struct engine *engine, struct place *place, uint64_t hash,
 void place_clear(struct place *place);
 unsigned place_frequency(const struct place *place);
 void place_set_frequency(struct place *place, unsigned frequency);
-/* With no bucket locked: lets the index grow when many are full. */
+/* With no bucket locked, at the end of whatever may have linked an item: lets
+ * the index grow when many buckets are full. */
 void index_tend(struct engine_thread *thread, const struct engine_now *now);
+/* With no bucket locked, after each try to link an item.  True: it failed only
+ * because the index was behind with its growth; try again. */
+bool index_catch_up(struct engine_thread *thread, const struct engine_now *now);
 uint32_t bucket_number(uint32_t hash, uint32_t count);
 struct bucket *bucket_at(const struct engine *engine, uint32_t number);
 uint32_t hash_choice(uint64_t hash, unsigned choice);

@@ -336,10 +336,10 @@ enum engine_result engine_store(struct engine_thread *thread,
     thread->reclaiming = false;
     for (;;) {
         result = store_try(&job);
-        if (!job.need_spare) {
+        if (!job.need_spare && !index_catch_up(thread, now)) {
             break;
         }
-        if (!store_make_spare(&job)) {
+        if (job.need_spare && !store_make_spare(&job)) {
             store_forget(&job);
             break;
         }
