@@ -103,7 +103,7 @@ double drive_latency_ms(const struct drive_books *books, double share);
 /* One connection, with the keys that are its own. */
 struct drive_session;
 
-/* index: of this session among all.  NULL, with a word on stderr: no memory
+/* index: of this one among all.  NULL, with a word on stderr: no memory
  * or no connection. */
 struct drive_session *drive_session_create(const struct mem *mem,
                                            const struct drive_plan *plan,
